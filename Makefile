@@ -1,0 +1,55 @@
+# `make` lists what there is. Every target sets up what it needs; what is there already is left alone.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test check models fuzz clean
+
+# rustup puts cargo here, and new shells only find it there after a fresh login.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+SETUP := .setup/setup.sh
+PYTHON := .runtime/venv/bin/python -B
+PUBLISHED := .runtime/published
+FUZZ_SECONDS ?= 300
+
+help: ## list the targets
+	@printf 'padan: face verification over gRPC\n\n'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install and fetch what building and running need
+	@$(SETUP) system rust runtime
+
+demo: setup ## verify a genuine and an impostor pair through a real server; writes target/padan-demo.html
+	@cargo build --release --locked
+	@cargo run --release --locked --quiet -- demo
+
+serve: setup ## run the server in the foreground
+	@cargo run --release --locked -- serve
+
+test: setup ## run every test: Rust, and Python with another gRPC implementation
+	@$(SETUP) python
+	@cargo test --locked
+	@$(PYTHON) -m unittest discover -s models/prepare
+	@if compgen -G 'tests/python/test_*.py' >/dev/null; then \
+	    cargo build --locked && $(PYTHON) -m unittest discover -s tests/python; \
+	fi
+
+check: setup ## formatting, lints, documentation, licences and sources of dependencies
+	@$(SETUP) tools
+	@.ci/check
+
+models: setup ## make models/*.onnx again from the files their authors publish, and compare
+	@$(SETUP) python published
+	@$(PYTHON) models/prepare/prepare.py all $(PUBLISHED) models
+	@$(PYTHON) models/prepare/prepare.py check $(PUBLISHED)/face_detection_yunet_2023mar.onnx models/yunet_2023mar.onnx
+	@$(PYTHON) models/prepare/prepare.py check $(PUBLISHED)/face_recognition_sface_2021dec.onnx models/sface_2021dec.onnx
+
+fuzz: setup ## fuzz each target for FUZZ_SECONDS (300) seconds; needs nightly Rust and cargo-fuzz
+	@cargo fuzz --version >/dev/null 2>&1 || { echo 'fuzz: cargo-fuzz is missing: cargo install cargo-fuzz --locked' >&2; exit 2; }
+	@for target in $$(cargo +nightly fuzz list --fuzz-dir .fuzz); do \
+	    printf '\n== fuzz %s, %s seconds\n' "$$target" '$(FUZZ_SECONDS)'; \
+	    cargo +nightly fuzz run --fuzz-dir .fuzz "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
+	done
+
+clean: ## remove what was built and fetched (.runtime/ and target/)
+	@rm -rf .runtime target

@@ -1,0 +1,119 @@
+//! One file for each subcommand. Exit codes: 0 match or success, 1 no match or not verifiable,
+//! 2 usage, 3 technical failure.
+
+mod assess;
+mod client;
+mod demo;
+mod evaluate;
+mod models;
+mod serve;
+mod verify;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use bytes::Bytes;
+
+use crate::app::AppError;
+use crate::config::{Args, Command, Config, ConfigError};
+
+/// Why a command did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Something the caller gave is wrong.
+    #[error("{0}")]
+    Usage(String),
+    /// Something broke.
+    #[error("{0}")]
+    Technical(String),
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Technical(_) => ExitCode::from(3),
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<AppError> for Failure {
+    fn from(error: AppError) -> Self {
+        Self::Technical(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Technical(error.to_string())
+    }
+}
+
+/// What a command answers when it did its work.
+type Outcome = Result<ExitCode, Failure>;
+
+/// The exit code of a command that ran and whose answer is "no".
+const ANSWER_NO: u8 = 1;
+
+/// Runs a command, and says on standard error what went wrong.
+#[must_use]
+pub fn run(args: Args) -> ExitCode {
+    let outcome = Config::load(&args.shared)
+        .map_err(Failure::from)
+        .and_then(|config| run_command(args.command, config));
+    outcome.unwrap_or_else(|failure| {
+        eprintln!("padan: {failure}");
+        failure.exit_code()
+    })
+}
+
+fn run_command(command: Command, config: Config) -> Outcome {
+    match command {
+        Command::Serve(args) => serve::run(&args, config),
+        Command::Verify(args) => verify::run(args, &quiet(config)),
+        Command::Assess(args) => assess::run(&args, &quiet(config)),
+        Command::Models(command) => models::run(&command, &quiet(config)),
+        Command::Evaluate(args) => evaluate::run(&args, &quiet(config)),
+        Command::Demo(args) => demo::run(&args, &quiet(config)),
+    }
+}
+
+/// Commands that print an answer log warnings only, unless told otherwise.
+fn quiet(config: Config) -> Config {
+    let filter = match config.log_filter.as_str() {
+        "info" => "warn",
+        other => other,
+    };
+    crate::telemetry::start_logging(config.log_format, filter);
+    config
+}
+
+/// The bytes of a sample named on the command line.
+fn read_sample(path: &Path) -> Result<Bytes, Failure> {
+    std::fs::read(path)
+        .map(Bytes::from)
+        .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))
+}
+
+/// Writes a file named on the command line; "-" is standard output.
+fn write_output(path: &Path, content: &str) -> Result<(), Failure> {
+    if path == Path::new("-") {
+        println!("{content}");
+        return Ok(());
+    }
+    std::fs::write(path, content)
+        .map_err(|error| Failure::Technical(format!("cannot write {}: {error}", path.display())))
+}
+
+/// A runtime for commands that talk to a server, or are one.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
+}

@@ -1,0 +1,147 @@
+//! Asking for a verification or an assessment: here, or at a server. Both give the wire's response,
+//! so that everything after is the same.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::{Code, Request, Status};
+
+use super::Failure;
+use crate::app::App;
+use crate::config::Config;
+use crate::engine::Class;
+use crate::grpc::proto::face_verification_client::FaceVerificationClient;
+use crate::grpc::{self, proto};
+use crate::sample::SampleRole;
+use crate::verify::{Urgency, VerifyError, VerifyTask, reasons_for};
+
+/// Longest time for one request to a server.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A pair from the command line.
+#[derive(Debug, Clone)]
+pub struct Pair {
+    /// The live capture, encoded.
+    pub probe: Bytes,
+    /// The enrolled side, encoded.
+    pub reference: Bytes,
+}
+
+/// A client of a server, for example `http://127.0.0.1:50051`.
+pub async fn connect(url: &str) -> Result<FaceVerificationClient<Channel>, Failure> {
+    let invalid = |_| {
+        Failure::Usage(format!(
+            "{url} is not the URL of a server: http://HOST:PORT"
+        ))
+    };
+    let mut endpoint = Endpoint::from_shared(url.to_owned()).map_err(invalid)?;
+    if url.starts_with("https:") {
+        let tls = ClientTlsConfig::new().with_native_roots();
+        endpoint = endpoint.tls_config(tls).map_err(invalid)?;
+    }
+    let channel = endpoint
+        .connect_timeout(TIMEOUT)
+        .connect()
+        .await
+        .map_err(|_| {
+            Failure::Technical(format!(
+                "no server answers at {url}: is `padan serve` running there?"
+            ))
+        })?;
+    Ok(FaceVerificationClient::new(channel))
+}
+
+/// Verifies a pair at a server.
+pub async fn verify_there(
+    client: &mut FaceVerificationClient<Channel>,
+    pair: &Pair,
+    policy: &str,
+) -> Result<proto::VerifyResponse, Failure> {
+    let sample = |image: &Bytes| proto::Sample {
+        image: image.clone(),
+    };
+    let mut request = Request::new(proto::VerifyRequest {
+        meta: None,
+        probe: Some(sample(&pair.probe)),
+        reference: Some(proto::verify_request::Reference::ReferenceSample(sample(
+            &pair.reference,
+        ))),
+        policy: policy.to_owned(),
+    });
+    request.set_timeout(TIMEOUT);
+    let response = client.verify(request).await;
+    response
+        .map(tonic::Response::into_inner)
+        .map_err(|status| from_status(&status))
+}
+
+/// Verifies a pair on this machine.
+pub async fn verify_here(
+    app: &App,
+    pair: &Pair,
+    policy: &str,
+) -> Result<proto::VerifyResponse, Failure> {
+    let task = VerifyTask {
+        probe: pair.probe.clone(),
+        reference: pair.reference.clone(),
+        policy: policy.to_owned(),
+    };
+    let verification = app.verifier.verify(task, urgency()).await;
+    let verification = verification.map_err(|error| from_error(&error))?;
+    Ok(grpc::responses::verify(String::new(), &verification))
+}
+
+/// Assesses a sample on this machine.
+pub async fn assess_here(
+    app: &App,
+    image: Bytes,
+    role: SampleRole,
+) -> Result<proto::AssessCaptureResponse, Failure> {
+    let result = app.verifier.assess(image, role, urgency()).await;
+    let result = result.map_err(|error| from_error(&error))?;
+    let reasons = reasons_for(role, &result.faults);
+    Ok(grpc::responses::assess(String::new(), &result, &reasons))
+}
+
+/// Makes an app ready with at most two lanes: one command has two samples at the most.
+pub fn start_small(config: &Config) -> Result<App, Failure> {
+    let mut config = config.clone();
+    let two = std::num::NonZeroUsize::MIN.saturating_add(1);
+    config.engine.lanes = config.engine.lanes.min(two);
+    Ok(App::start(&config)?)
+}
+
+fn urgency() -> Urgency {
+    Urgency {
+        class: Class::LiveCheck,
+        deadline: Some(Instant::now() + TIMEOUT),
+    }
+}
+
+fn from_error(error: &VerifyError) -> Failure {
+    match error {
+        VerifyError::UnknownPolicy { .. } => Failure::Usage(error.to_string()),
+        VerifyError::Image { role, cause } => {
+            let side = match role {
+                SampleRole::Probe => "probe",
+                SampleRole::Reference => "reference",
+            };
+            Failure::Usage(format!("{side}: {cause}"))
+        }
+        VerifyError::Busy { .. }
+        | VerifyError::Expired
+        | VerifyError::Closed
+        | VerifyError::Internal(_) => Failure::Technical(error.to_string()),
+    }
+}
+
+fn from_status(status: &Status) -> Failure {
+    match status.code() {
+        Code::InvalidArgument => Failure::Usage(status.message().to_owned()),
+        code => Failure::Technical(format!(
+            "the server answered {code:?}: {}",
+            status.message()
+        )),
+    }
+}

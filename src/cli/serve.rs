@@ -1,0 +1,100 @@
+//! `padan serve`: config → telemetry → bind → models → serve → drain → exit code.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Failure, Outcome};
+use crate::app::App;
+use crate::config::{Config, ServeArgs};
+use crate::grpc::{self, Drained};
+use crate::telemetry;
+
+pub fn run(args: &ServeArgs, mut config: Config) -> Outcome {
+    config.server.listen = args.listen.unwrap_or(config.server.listen);
+    config.server.metrics_listen = args.metrics_listen.or(config.server.metrics_listen);
+    telemetry::start_logging(config.log_format, &config.log_filter);
+    super::runtime()?.block_on(serve(&config))
+}
+
+async fn serve(config: &Config) -> Outcome {
+    let listener = bind(config.server.listen).await?;
+    let metrics_listener = match config.server.metrics_listen {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    warn_if_exposed(config);
+    let app = tokio::task::block_in_place(|| App::start(config))?;
+    let address = listener.local_addr()?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        %address,
+        tls = config.server.tls.is_some(),
+        lanes = config.engine.lanes,
+        runtime = app.info.runtime_version,
+        "padan is ready"
+    );
+    // For whoever started it with port 0.
+    println!("padan listens on {address}");
+    if let Some(listener) = metrics_listener {
+        let address = listener.local_addr()?;
+        println!("metrics on http://{address}/metrics");
+        let (scrape, forever) = (app.scrape(), std::future::pending());
+        tokio::spawn(telemetry::serve_metrics(listener, scrape, forever));
+    }
+    let shutdown = stop_signal()?;
+    let verifier = Arc::clone(&app.verifier);
+    let drained = grpc::serve(
+        listener,
+        &config.server,
+        verifier,
+        app.info,
+        app.metrics,
+        shutdown,
+    )
+    .await
+    .map_err(|error| Failure::Technical(error.to_string()))?;
+    match drained {
+        Drained::Clean => tracing::info!("stopped; every request in flight was answered"),
+        Drained::CutOff => tracing::warn!("stopped at the drain time-out; requests were cut off"),
+    }
+    Ok(match drained {
+        Drained::Clean => ExitCode::SUCCESS,
+        Drained::CutOff => ExitCode::from(3),
+    })
+}
+
+async fn bind(address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::Technical(format!(
+            "cannot listen on {address}: {error}; choose another address with --listen or \
+             --metrics-listen"
+        ))
+    })
+}
+
+/// Faces over plain text: fine on this machine, never on a network.
+fn warn_if_exposed(config: &Config) {
+    if config.server.tls.is_none() && !config.server.listen.ip().is_loopback() {
+        tracing::warn!(
+            address = %config.server.listen,
+            "serving photographs of faces WITHOUT TLS beyond this machine: set server.tls_certificate \
+             and server.tls_key"
+        );
+    }
+}
+
+/// Done at the first SIGTERM or Ctrl-C.
+fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: no new requests, answering those in flight");
+    })
+}

@@ -1,0 +1,200 @@
+//! What the operator typed, and what comes of it: command line and `padan.toml`, validated whole.
+//! The only reader of the environment.
+
+mod args;
+mod file;
+mod paths;
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use args::{
+    Args, AssessArgs, Command, DemoArgs, EvaluateArgs, ModelsCommand, ServeArgs, SharedArgs,
+    VerifyArgs,
+};
+pub use file::{ConfigFile, LogFormat};
+
+use crate::decision::PolicySpec;
+use crate::engine::EngineSettings;
+use crate::model::Profile;
+use crate::pipeline::PipelineSettings;
+use crate::sample::decode::ImageLimits;
+use crate::sample::quality::QualityLimits;
+
+/// A configuration that cannot be used: every mistake, not only the first.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration cannot be used:\n{}", .0.iter().map(|m| format!("  - {m}")).collect::<Vec<_>>().join("\n"))]
+pub struct ConfigError(pub Vec<String>);
+
+/// Everything padan was told, validated.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Which licences are allowed.
+    pub profile: Profile,
+    /// The ONNX Runtime library.
+    pub runtime_library: PathBuf,
+    /// Folder of the manifest, the model files and the calibrations.
+    pub models: PathBuf,
+    /// Id of the detector.
+    pub detector: String,
+    /// Id of the embedder.
+    pub embedder: String,
+    /// The calibration file.
+    pub calibration: PathBuf,
+    /// Lanes and queue.
+    pub engine: EngineSettings,
+    /// Limits on samples.
+    pub pipeline: PipelineSettings,
+    /// Policies to decide by.
+    pub policies: Vec<PolicySpec>,
+    /// Where and how to serve.
+    pub server: ServerConfig,
+    /// How logs look.
+    pub log_format: LogFormat,
+    /// Which logs are written.
+    pub log_filter: String,
+}
+
+/// Where and how to serve.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// gRPC address.
+    pub listen: SocketAddr,
+    /// Metrics address; none: no metrics port.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Certificate chain and key, PEM files; none: plain text.
+    pub tls: Option<TlsFiles>,
+    /// Longest time for a request whose caller named none, or a longer one.
+    pub request_timeout: Duration,
+    /// Longest time for requests in flight after a stop signal.
+    pub drain_timeout: Duration,
+    /// Requests in flight at once, over all connections.
+    pub requests_max: usize,
+}
+
+/// PEM files for TLS.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// Certificate chain.
+    pub certificate: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+impl Config {
+    /// Reads the configuration file if there is one, lays the command line over it, and validates.
+    ///
+    /// # Errors
+    /// Every mistake that was found.
+    pub fn load(shared: &SharedArgs) -> Result<Self, ConfigError> {
+        let file = ConfigFile::read(shared.config.as_deref()).map_err(|m| ConfigError(vec![m]))?;
+        let mut mistakes = Vec::new();
+        let runtime_library = found(paths::runtime_library(shared, &file), &mut mistakes);
+        let models = found(paths::models(shared, &file), &mut mistakes);
+        let calibration = models
+            .join("calibration")
+            .join(format!("{}.toml", file.models.embedder));
+        let config = Self {
+            profile: file.profile,
+            runtime_library,
+            calibration: file.models.calibration.clone().unwrap_or(calibration),
+            models,
+            detector: file.models.detector.clone(),
+            embedder: file.models.embedder.clone(),
+            engine: engine(&file, &mut mistakes),
+            pipeline: PipelineSettings {
+                image: image_limits(&file, &mut mistakes),
+                quality: QualityLimits::default(),
+            },
+            policies: file.policies(),
+            server: server(&file, &mut mistakes),
+            log_format: shared.log_format.unwrap_or(file.log.format),
+            log_filter: shared
+                .log
+                .clone()
+                .unwrap_or_else(|| file.log.filter.clone()),
+        };
+        if mistakes.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError(mistakes))
+        }
+    }
+}
+
+fn found(path: Result<PathBuf, String>, mistakes: &mut Vec<String>) -> PathBuf {
+    path.unwrap_or_else(|mistake| {
+        mistakes.push(mistake);
+        PathBuf::new()
+    })
+}
+
+fn engine(file: &ConfigFile, mistakes: &mut Vec<String>) -> EngineSettings {
+    let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let lanes = NonZeroUsize::new(file.engine.lanes).unwrap_or(cores);
+    if lanes.get() > 1024 {
+        mistakes.push("engine.lanes must be at most 1024 (0: one for each core)".to_owned());
+    }
+    let queue_length_max = NonZeroUsize::new(file.engine.queue_length_max);
+    if queue_length_max.is_none_or(|length| length.get() < 2) {
+        mistakes
+            .push("engine.queue_length_max must be at least 2: a pair is two samples".to_owned());
+    }
+    EngineSettings {
+        lanes,
+        queue_length_max: queue_length_max.unwrap_or(NonZeroUsize::MIN),
+    }
+}
+
+fn image_limits(file: &ConfigFile, mistakes: &mut Vec<String>) -> ImageLimits {
+    let limits = &file.limits;
+    let sane = limits.image_bytes_max > 0
+        && limits.image_bytes_max <= 64 * 1024 * 1024
+        && limits.image_pixels_max > 0
+        && limits.image_pixels_max <= 200_000_000
+        && (1..=32_768).contains(&limits.image_side_px_max);
+    if !sane {
+        mistakes.push(
+            "limits: image_bytes_max takes 1 to 67108864, image_pixels_max 1 to 200000000, \
+             image_side_px_max 1 to 32768"
+                .to_owned(),
+        );
+    }
+    ImageLimits {
+        image_bytes_max: limits.image_bytes_max,
+        image_pixels_max: limits.image_pixels_max,
+        image_side_px_max: limits.image_side_px_max,
+    }
+}
+
+fn server(file: &ConfigFile, mistakes: &mut Vec<String>) -> ServerConfig {
+    let server = &file.server;
+    let tls = match (&server.tls_certificate, &server.tls_key) {
+        (Some(certificate), Some(key)) => Some(TlsFiles {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        }),
+        (None, None) => None,
+        _ => {
+            mistakes.push("server.tls_certificate and server.tls_key go together".to_owned());
+            None
+        }
+    };
+    if server.request_timeout_ms == 0 || !(1..=100_000).contains(&server.requests_max) {
+        let mistake = "server.request_timeout_ms takes 1 or more, server.requests_max 1 to 100000";
+        mistakes.push(mistake.to_owned());
+    }
+    ServerConfig {
+        listen: server.listen,
+        metrics_listen: server.metrics_listen,
+        tls,
+        request_timeout: Duration::from_millis(server.request_timeout_ms),
+        drain_timeout: Duration::from_millis(server.drain_timeout_ms),
+        requests_max: server.requests_max,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use super::LogFormat;
+
+/// Face verification: is the person in this live selfie the person in the enrolled portrait?
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What every command takes.
+    #[command(flatten)]
+    pub shared: SharedArgs,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct SharedArgs {
+    /// Configuration file (TOML); docs/configuration.md lists its keys
+    #[arg(long, global = true, value_name = "FILE", env = "PADAN_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// ONNX Runtime shared library
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "PADAN_RUNTIME_LIBRARY"
+    )]
+    pub runtime_library: Option<PathBuf>,
+    /// Folder of manifest.toml, models and calibrations
+    #[arg(long, global = true, value_name = "DIR", env = "PADAN_MODELS")]
+    pub models: Option<PathBuf>,
+    /// Which logs to write, for example "info" or "padan=debug"
+    #[arg(long, global = true, value_name = "FILTER", env = "PADAN_LOG")]
+    pub log: Option<String>,
+    /// How log lines look
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// The commands. Exit codes: 0 match or success, 1 no match or not verifiable, 2 usage,
+/// 3 technical failure.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve gRPC until SIGTERM or Ctrl-C
+    Serve(ServeArgs),
+    /// Compare two samples; exit code 0: match, 1: anything else was decided
+    Verify(VerifyArgs),
+    /// Assess one sample: faces, quality, what the operator should do
+    Assess(AssessArgs),
+    /// List or check the models
+    #[command(subcommand)]
+    Models(ModelsCommand),
+    /// Measure accuracy on a list of pairs
+    Evaluate(EvaluateArgs),
+    /// Start a server, verify a genuine and an impostor pair over gRPC, show the result
+    Demo(DemoArgs),
+}
+
+/// `padan serve`
+#[derive(Debug, clap::Args)]
+pub struct ServeArgs {
+    /// gRPC address, for example 127.0.0.1:50051; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Metrics address
+    #[arg(long, value_name = "ADDR")]
+    pub metrics_listen: Option<SocketAddr>,
+}
+
+/// `padan verify`
+#[derive(Debug, clap::Args)]
+pub struct VerifyArgs {
+    /// The live capture
+    pub probe: PathBuf,
+    /// The enrolled side
+    pub reference: PathBuf,
+    /// Ask this server (http://HOST:PORT) instead of working here
+    #[arg(long, value_name = "URL")]
+    pub server: Option<String>,
+    /// Policy to decide by [default: activation]
+    #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
+    pub policy: String,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Write a report with pictures (it holds both faces: treat it as such)
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
+}
+
+/// `padan assess`
+#[derive(Debug, clap::Args)]
+pub struct AssessArgs {
+    /// The sample
+    pub image: PathBuf,
+    /// Apply the limits for references instead of probes
+    #[arg(long)]
+    pub reference: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `padan models`
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// What the manifest has
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Load each model: digest, licence, names, shapes, golden faces
+    Check,
+}
+
+/// `padan evaluate`
+#[derive(Debug, clap::Args)]
+pub struct EvaluateArgs {
+    /// Pair list in LFW's format
+    #[arg(long, value_name = "FILE")]
+    pub pairs: PathBuf,
+    /// Folder of NAME/NAME_0001.jpg
+    #[arg(long, value_name = "DIR")]
+    pub images: PathBuf,
+    /// Apply the quality limits: what fails them is a failure to acquire
+    #[arg(long)]
+    pub gated: bool,
+    /// Write the result as JSON ("-": to standard output)
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write a calibration file for the server
+    #[arg(long, value_name = "FILE")]
+    pub calibration: Option<PathBuf>,
+}
+
+/// `padan demo`
+#[derive(Debug, clap::Args)]
+pub struct DemoArgs {
+    /// Folder of the portraits
+    #[arg(long, value_name = "DIR", default_value = "tests/portraits")]
+    pub portraits: PathBuf,
+    /// Where to write the report
+    #[arg(
+        long,
+        value_name = "FILE.html",
+        default_value = "target/padan-demo.html"
+    )]
+    pub report: PathBuf,
+}

@@ -1,0 +1,236 @@
+//! `padan.toml` as typed. Every key has a default; an unknown key is a mistake.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use serde::Deserialize;
+
+use crate::decision::PolicySpec;
+use crate::model::Profile;
+use crate::sample::decode::ImageLimits;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConfigFile {
+    /// Which licences are allowed.
+    pub profile: Profile,
+    /// The ONNX Runtime library.
+    pub runtime_library: Option<PathBuf>,
+    /// Models.
+    pub models: Models,
+    /// Lanes and queue.
+    pub engine: Engine,
+    /// Limits on samples.
+    pub limits: Limits,
+    /// Addresses and times.
+    pub server: Server,
+    /// Logs.
+    pub log: Log,
+    /// Policies.
+    pub policy: Vec<PolicyEntry>,
+}
+
+/// `[models]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Models {
+    /// Folder of the manifest.
+    pub folder: Option<PathBuf>,
+    /// Id of the detector.
+    pub detector: String,
+    /// Id of the embedder.
+    pub embedder: String,
+    /// Calibration file; default: `calibration/EMBEDDER.toml` in the folder.
+    pub calibration: Option<PathBuf>,
+}
+
+/// `[engine]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Engine {
+    /// Threads that work on samples; 0: one for each core.
+    pub lanes: usize,
+    /// Samples that may wait.
+    pub queue_length_max: usize,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Most bytes of one encoded sample.
+    pub image_bytes_max: usize,
+    /// Most pixels of one sample.
+    pub image_pixels_max: u64,
+    /// Longest side of one sample, pixels.
+    pub image_side_px_max: u32,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// gRPC address.
+    pub listen: SocketAddr,
+    /// Metrics address.
+    pub metrics_listen: Option<SocketAddr>,
+    /// PEM certificate chain.
+    pub tls_certificate: Option<PathBuf>,
+    /// PEM private key.
+    pub tls_key: Option<PathBuf>,
+    /// Longest time for a request, milliseconds.
+    pub request_timeout_ms: u64,
+    /// Longest time for requests in flight after a stop signal, milliseconds.
+    pub drain_timeout_ms: u64,
+    /// Requests in flight at once.
+    pub requests_max: usize,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// How lines look.
+    pub format: LogFormat,
+    /// What is written, for example `info` or `padan=debug,warn`.
+    pub filter: String,
+}
+
+/// `[[policy]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyEntry {
+    /// Its name.
+    pub id: String,
+    /// Target false match rate of a match.
+    pub fmr: f64,
+    /// Target false match rate from which a human looks.
+    pub review_fmr: f64,
+}
+
+impl Default for ConfigFile {
+    fn default() -> Self {
+        Self {
+            profile: Profile::Production,
+            runtime_library: None,
+            models: Models::default(),
+            engine: Engine::default(),
+            limits: Limits::default(),
+            server: Server::default(),
+            log: Log::default(),
+            policy: Vec::new(),
+        }
+    }
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Self {
+            folder: None,
+            detector: "yunet_2023mar".to_owned(),
+            embedder: "sface_2021dec".to_owned(),
+            calibration: None,
+        }
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self {
+            lanes: 0,
+            queue_length_max: 64,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let ImageLimits {
+            image_bytes_max,
+            image_pixels_max,
+            image_side_px_max,
+        } = ImageLimits::default();
+        Self {
+            image_bytes_max,
+            image_pixels_max,
+            image_side_px_max,
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        let loopback = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        Self {
+            listen: loopback(50051),
+            metrics_listen: Some(loopback(9464)),
+            tls_certificate: None,
+            tls_key: None,
+            request_timeout_ms: 30_000,
+            drain_timeout_ms: 10_000,
+            requests_max: 256,
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::Pretty,
+            filter: "info".to_owned(),
+        }
+    }
+}
+
+impl ConfigFile {
+    /// Reads a file; the defaults when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read or is malformed.
+    pub fn read(path: Option<&Path>) -> Result<Self, String> {
+        let Some(path) = path else {
+            return Ok(Self::default());
+        };
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// The policies; `activation` at an FMR of 1 in 10,000 when the file has none.
+    #[must_use]
+    pub fn policies(&self) -> Vec<PolicySpec> {
+        if self.policy.is_empty() {
+            return vec![PolicySpec {
+                id: crate::decision::DEFAULT_POLICY.to_owned(),
+                fmr: 1e-4,
+                review_fmr: 1e-3,
+            }];
+        }
+        let entries = self.policy.iter().cloned();
+        entries
+            .map(
+                |PolicyEntry {
+                     id,
+                     fmr,
+                     review_fmr,
+                 }| PolicySpec {
+                    id,
+                    fmr,
+                    review_fmr,
+                },
+            )
+            .collect()
+    }
+}

@@ -1,0 +1,64 @@
+use super::*;
+
+fn load(text: &str) -> Result<Config, ConfigError> {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static FILES: AtomicU32 = AtomicU32::new(0);
+    let number = FILES.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("padan-config-{}-{number}", std::process::id()));
+    std::fs::write(&path, text).expect("writes");
+    let shared = SharedArgs {
+        config: Some(path.clone()),
+        runtime_library: Some("library".into()),
+        models: Some("models".into()),
+        ..SharedArgs::default()
+    };
+    let result = Config::load(&shared);
+    std::fs::remove_file(&path).expect("cleans up");
+    result
+}
+
+#[test]
+fn an_empty_file_gives_the_defaults() {
+    let config = load("").expect("valid");
+    assert_eq!(config.profile, Profile::Production);
+    assert!(config.server.listen.ip().is_loopback());
+    assert_eq!(config.policies[0].id, "activation");
+    assert_eq!(
+        config.calibration,
+        PathBuf::from("models/calibration/sface_2021dec.toml")
+    );
+    assert!(config.engine.lanes.get() >= 1);
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let text = "
+        [engine]
+        queue_length_max = 1
+        [limits]
+        image_bytes_max = 0
+        [server]
+        tls_key = 'key.pem'
+        request_timeout_ms = 0
+    ";
+    let ConfigError(mistakes) = load(text).expect_err("four mistakes");
+    assert_eq!(mistakes.len(), 4, "{mistakes:?}");
+}
+
+#[test]
+fn unknown_keys_and_wrong_types_are_mistakes() {
+    for text in [
+        "lane = 2",
+        "[engine]\nlanes = \"two\"",
+        "[server]\nlisten = \"here\"",
+        "profile = \"lax\"",
+    ] {
+        assert!(load(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn the_command_line_is_well_formed() {
+    use clap::CommandFactory;
+    Args::command().debug_assert();
+}

@@ -1,0 +1,26 @@
+//! gRPC: each method converts, calls, converts. No decision is made here.
+
+mod admission;
+mod convert;
+mod deadline;
+mod server;
+mod service;
+mod status;
+
+#[expect(
+    missing_docs,
+    clippy::pedantic,
+    reason = "generated; the contract is documented in proto/padan/v1"
+)]
+pub mod proto {
+    //! Generated from `proto/padan/v1`.
+    tonic::include_proto!("padan.v1");
+
+    /// The compiled contract, for reflection.
+    pub const DESCRIPTOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/padan_descriptor.bin"));
+}
+
+pub use convert::{requests, responses};
+pub use deadline::parse_timeout;
+pub use server::{Drained, ServeError, serve};
+pub use service::{ServiceInfo, ServiceModel};

@@ -1,0 +1,4 @@
+//! Wire types to domain types and back. Requests are validated whole: every bad field is named.
+
+pub mod requests;
+pub mod responses;

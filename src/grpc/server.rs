@@ -1,0 +1,232 @@
+//! Bind, announce, serve, drain.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tonic::transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming};
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use super::admission::DoorLayer;
+use super::proto::{self, face_verification_server::FaceVerificationServer};
+use super::service::{Service, ServiceInfo};
+use crate::config::{ServerConfig, TlsFiles};
+use crate::telemetry::Metrics;
+use crate::verify::Verifier;
+
+/// Streams on one connection.
+const STREAMS_MAX: u32 = 256;
+
+/// Flow-control windows: two selfies fit, so that a far client is not slowed by round trips.
+const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+
+/// How often a silent connection is asked whether it lives, and how long it may take to say so.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Time for the last answers to leave the machine.
+const ANSWER_FLUSH: Duration = Duration::from_millis(250);
+
+/// How often readiness is looked at.
+const READINESS_PERIOD: Duration = Duration::from_millis(250);
+
+/// How serving ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// All requests in flight were answered.
+    Clean,
+    /// Some were cut off at the drain time-out.
+    CutOff,
+}
+
+/// The server could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A TLS file cannot be read.
+    #[error("cannot read {path}: {cause}")]
+    TlsFile {
+        /// The file.
+        path: String,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// TLS or the transport failed.
+    #[error("the gRPC server failed: {0}")]
+    Transport(String),
+}
+
+impl From<tonic::transport::Error> for ServeError {
+    fn from(error: tonic::transport::Error) -> Self {
+        // The outer text is "transport error"; the cause says what is wrong.
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        Self::Transport(cause.unwrap_or_else(|| error.to_string()))
+    }
+}
+
+/// Serves on `listener` until `shutdown` is done, then answers what is in flight.
+///
+/// # Errors
+/// When TLS cannot be set up or the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    config: &ServerConfig,
+    verifier: Arc<Verifier>,
+    info: ServiceInfo,
+    metrics: Arc<Metrics>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<Drained, ServeError> {
+    let mut builder = Server::builder()
+        .max_concurrent_streams(STREAMS_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE));
+    if let Some(files) = &config.tls {
+        builder = builder.tls_config(tls(files)?)?;
+    }
+    let message_bytes_max = info.message_bytes_max();
+    let places = Arc::new(Semaphore::new(config.requests_max));
+    let door = DoorLayer {
+        places: Arc::clone(&places),
+        request_timeout: config.request_timeout,
+        message_bytes_max,
+        metrics: Arc::clone(&metrics),
+    };
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let service = Service {
+        verifier: Arc::clone(&verifier),
+        info,
+        metrics,
+    };
+    let (stop, stopped) = watch::channel(false);
+    let readiness = tokio::spawn(report_readiness(reporter, verifier, stopped.clone()));
+    let mut until_stopped = stopped.clone();
+    let router = builder
+        .layer(door)
+        .add_service(
+            FaceVerificationServer::new(service).max_decoding_message_size(message_bytes_max),
+        )
+        .add_service(health)
+        .add_service(reflection()?.0)
+        .add_service(reflection()?.1);
+    let mut server = tokio::spawn(router.serve_with_incoming_shutdown(
+        TcpIncoming::from(listener).with_nodelay(Some(true)),
+        async move {
+            // An error means that the sender is gone: stop as well.
+            drop(until_stopped.wait_for(|stopped| *stopped).await);
+        },
+    ));
+    let ended = tokio::select! {
+        ended = &mut server => Some(ended),
+        () = shutdown => None,
+    };
+    // Whoever watches health learns of the stop before connections close.
+    stop.send_replace(true);
+    drop(readiness.await);
+    match ended {
+        Some(ended) => ended_with(ended),
+        None => drain(&mut server, &places, config).await,
+    }
+}
+
+type ServerTask = tokio::task::JoinHandle<Result<(), tonic::transport::Error>>;
+
+/// Waits until every request in flight is answered. Streams of health and reflection may stay open
+/// for as long as their clients like; they are not waited for.
+async fn drain(
+    server: &mut ServerTask,
+    places: &Semaphore,
+    config: &ServerConfig,
+) -> Result<Drained, ServeError> {
+    let all = u32::try_from(config.requests_max).unwrap_or(u32::MAX);
+    let answered = async {
+        // The semaphore is never closed.
+        drop(places.acquire_many(all).await);
+        tokio::time::sleep(ANSWER_FLUSH).await;
+    };
+    let drained = tokio::select! {
+        ended = &mut *server => return ended_with(ended),
+        () = answered => Drained::Clean,
+        () = tokio::time::sleep(config.drain_timeout) => Drained::CutOff,
+    };
+    server.abort();
+    Ok(drained)
+}
+
+fn ended_with(
+    ended: Result<Result<(), tonic::transport::Error>, tokio::task::JoinError>,
+) -> Result<Drained, ServeError> {
+    match ended {
+        Ok(result) => Ok(result.map(|()| Drained::Clean)?),
+        Err(panicked) => Err(ServeError::Transport(panicked.to_string())),
+    }
+}
+
+fn tls(files: &TlsFiles) -> Result<ServerTlsConfig, ServeError> {
+    let read = |path: &std::path::Path| {
+        std::fs::read(path).map_err(|cause| ServeError::TlsFile {
+            path: path.display().to_string(),
+            cause,
+        })
+    };
+    let identity = Identity::from_pem(read(&files.certificate)?, read(&files.key)?);
+    Ok(ServerTlsConfig::new().identity(identity))
+}
+
+/// Reflection in both versions of its protocol: older clients know v1alpha only.
+fn reflection() -> Result<
+    (
+        tonic_reflection::server::v1::ServerReflectionServer<
+            impl tonic_reflection::server::v1::ServerReflection,
+        >,
+        tonic_reflection::server::v1alpha::ServerReflectionServer<
+            impl tonic_reflection::server::v1alpha::ServerReflection,
+        >,
+    ),
+    ServeError,
+> {
+    let builder = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(proto::DESCRIPTOR)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let failed = |error: tonic_reflection::server::Error| ServeError::Transport(error.to_string());
+    Ok((
+        builder().build_v1().map_err(failed)?,
+        builder().build_v1alpha().map_err(failed)?,
+    ))
+}
+
+/// Keeps health in step with readiness: serving while lanes work, not serving once stopped.
+async fn report_readiness(
+    reporter: HealthReporter,
+    verifier: Arc<Verifier>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut reported = None;
+    loop {
+        let is_stopped = *stopped.borrow();
+        let is_ready = !is_stopped && verifier.engine().lanes_alive() > 0;
+        if reported != Some(is_ready) {
+            let status = if is_ready {
+                ServingStatus::Serving
+            } else {
+                ServingStatus::NotServing
+            };
+            let service = proto::face_verification_server::SERVICE_NAME;
+            reporter.set_service_status(service, status).await;
+            reporter.set_service_status("", status).await;
+            reported = Some(is_ready);
+        }
+        if is_stopped {
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(READINESS_PERIOD) => {}
+            _ = stopped.changed() => {}
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The methods: convert, call, convert.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use super::admission::Admitted;
+use super::convert::{requests, responses};
+use super::proto;
+use super::proto::face_verification_server::FaceVerification;
+use super::status::{self, ImageFields};
+use crate::engine::EngineSettings;
+use crate::pipeline::SampleResult;
+use crate::sample::decode::ImageLimits;
+use crate::telemetry::{CaptureAssessed, Metrics, SampleExamined, VerificationDecided};
+use crate::verify::{Urgency, Verifier, reasons_for};
+
+/// Room in a message for everything but the two images.
+const MESSAGE_OVERHEAD_BYTES: usize = 64 * 1024;
+
+/// What a server runs, for `GetServiceInfo`.
+#[derive(Debug, Clone)]
+pub struct ServiceInfo {
+    /// Version of ONNX Runtime.
+    pub runtime_version: String,
+    /// Where it computes.
+    pub execution_provider: &'static str,
+    /// Lanes and queue.
+    pub engine: EngineSettings,
+    /// Limits on samples.
+    pub image_limits: ImageLimits,
+    /// The models in use.
+    pub models: Vec<ServiceModel>,
+}
+
+impl ServiceInfo {
+    /// Most bytes of one request.
+    #[must_use]
+    pub fn message_bytes_max(&self) -> usize {
+        2 * self.image_limits.image_bytes_max + MESSAGE_OVERHEAD_BYTES
+    }
+}
+
+/// One model in use.
+#[derive(Debug, Clone)]
+pub struct ServiceModel {
+    /// Its id in the manifest.
+    pub id: String,
+    /// What it does.
+    pub task: &'static str,
+    /// Digest of its file.
+    pub sha256: String,
+    /// Its licence.
+    pub licence: String,
+    /// Its contract; embedders only.
+    pub contract_id: Option<String>,
+    /// Length of its embedding; embedders only.
+    pub dimension: Option<usize>,
+}
+
+/// The service behind the contract.
+pub struct Service {
+    /// Makes the decisions.
+    pub verifier: Arc<Verifier>,
+    /// Says what runs.
+    pub info: ServiceInfo,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+}
+
+#[tonic::async_trait]
+impl FaceVerification for Service {
+    async fn verify(
+        &self,
+        request: Request<proto::VerifyRequest>,
+    ) -> Result<Response<proto::VerifyResponse>, Status> {
+        const FIELDS: ImageFields = ImageFields {
+            probe: "probe.image",
+            reference: "reference_sample.image",
+        };
+        let admitted = admitted(&request)?;
+        let (meta, task) = requests::verify(request.into_inner()).map_err(status::invalid)?;
+        let urgency = admit(&admitted, &meta);
+        let verification = self
+            .verifier
+            .verify(task, urgency)
+            .await
+            .map_err(|error| status::from_error(&error, FIELDS))?;
+        self.count(&[&verification.probe, &verification.reference]);
+        let event = VerificationDecided {
+            verdict: &verification.verdict,
+            policy_version: &verification.policy.version,
+            request_id: &meta.request_id,
+        };
+        event.emit(&self.metrics);
+        Ok(Response::new(responses::verify(
+            meta.request_id,
+            &verification,
+        )))
+    }
+
+    async fn assess_capture(
+        &self,
+        request: Request<proto::AssessCaptureRequest>,
+    ) -> Result<Response<proto::AssessCaptureResponse>, Status> {
+        const FIELDS: ImageFields = ImageFields {
+            probe: "sample.image",
+            reference: "sample.image",
+        };
+        let admitted = admitted(&request)?;
+        let (meta, (image, role)) =
+            requests::assess(request.into_inner()).map_err(status::invalid)?;
+        let urgency = admit(&admitted, &meta);
+        let result = self
+            .verifier
+            .assess(image, role, urgency)
+            .await
+            .map_err(|error| status::from_error(&error, FIELDS))?;
+        self.count(&[&result]);
+        let reasons = reasons_for(role, &result.faults);
+        let event = CaptureAssessed {
+            reasons: &reasons,
+            request_id: &meta.request_id,
+        };
+        event.emit(&self.metrics);
+        Ok(Response::new(responses::assess(
+            meta.request_id,
+            &result,
+            &reasons,
+        )))
+    }
+
+    async fn get_service_info(
+        &self,
+        _: Request<proto::GetServiceInfoRequest>,
+    ) -> Result<Response<proto::GetServiceInfoResponse>, Status> {
+        let policies = self.verifier.policies().iter();
+        Ok(Response::new(responses::service_info(&self.info, policies)))
+    }
+}
+
+impl Service {
+    fn count(&self, samples: &[&SampleResult]) {
+        for sample in samples {
+            SampleExamined {
+                times: &sample.times,
+            }
+            .emit(&self.metrics);
+        }
+    }
+}
+
+/// What the door said. Without a door in front, nothing is served.
+fn admitted<T>(request: &Request<T>) -> Result<Admitted, Status> {
+    let admitted = request.extensions().get::<Admitted>();
+    admitted
+        .cloned()
+        .ok_or_else(|| Status::internal("the request was not admitted"))
+}
+
+fn admit(admitted: &Admitted, meta: &requests::Meta) -> Urgency {
+    // The door made the slot for this request alone: it is empty.
+    drop(admitted.request_id.set(meta.request_id.clone()));
+    Urgency {
+        class: meta.class,
+        deadline: Some(admitted.deadline),
+    }
+}

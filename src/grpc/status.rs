@@ -1,0 +1,183 @@
+//! Errors to gRPC statuses with rich details: what is wrong, in which field, when to retry.
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::sample::SampleRole;
+use crate::verify::VerifyError;
+
+/// `ErrorInfo.domain` of all errors.
+const DOMAIN: &str = "padan.v1";
+
+/// A field of a request and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Path of the field, for example `probe.image`.
+    pub field: &'static str,
+    /// What is wrong and what to do.
+    pub description: String,
+}
+
+/// Names of the image fields of one method, by role.
+#[derive(Debug, Clone, Copy)]
+pub struct ImageFields {
+    /// Field of the probe.
+    pub probe: &'static str,
+    /// Field of the reference.
+    pub reference: &'static str,
+}
+
+/// `INVALID_ARGUMENT` naming every bad field.
+#[must_use]
+pub fn invalid(violations: Vec<Violation>) -> Status {
+    let message = violations
+        .iter()
+        .map(|violation| format!("{}: {}", violation.field, violation.description))
+        .collect::<Vec<_>>()
+        .join("; ");
+    let mut details = error_info("INVALID_REQUEST");
+    for Violation { field, description } in violations {
+        details.add_bad_request_violation(field, description);
+    }
+    Status::with_error_details(Code::InvalidArgument, message, details)
+}
+
+/// `RESOURCE_EXHAUSTED` with `RetryInfo`.
+#[must_use]
+pub fn busy(retry_after: Duration) -> Status {
+    let mut details = error_info("BUSY");
+    details.set_retry_info(Some(retry_after));
+    let message = format!(
+        "no capacity now; try again in {} ms",
+        retry_after.as_millis()
+    );
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// `DEADLINE_EXCEEDED`.
+#[must_use]
+pub fn expired() -> Status {
+    let message = "the deadline passed before an answer was ready; nothing was decided";
+    Status::with_error_details(Code::DeadlineExceeded, message, error_info("EXPIRED"))
+}
+
+/// The one translation of domain errors; a new variant forces a decision here.
+#[must_use]
+pub fn from_error(error: &VerifyError, fields: ImageFields) -> Status {
+    match error {
+        VerifyError::UnknownPolicy { .. } => invalid(vec![Violation {
+            field: "policy",
+            description: error.to_string(),
+        }]),
+        VerifyError::Image { role, cause } => invalid(vec![Violation {
+            field: match role {
+                SampleRole::Probe => fields.probe,
+                SampleRole::Reference => fields.reference,
+            },
+            description: cause.to_string(),
+        }]),
+        VerifyError::Busy { retry_after } => busy(*retry_after),
+        VerifyError::Expired => expired(),
+        VerifyError::Closed => {
+            let message = "the server is shutting down; ask another one";
+            Status::with_error_details(Code::Unavailable, message, error_info("CLOSED"))
+        }
+        VerifyError::Internal(cause) => {
+            tracing::error!(cause, "a request failed");
+            // The cause is for the log: callers cannot act on it.
+            let message = "padan failed on this request; nothing was decided";
+            Status::with_error_details(Code::Internal, message, error_info("INTERNAL"))
+        }
+    }
+}
+
+fn error_info(reason: &str) -> ErrorDetails {
+    ErrorDetails::with_error_info(reason, DOMAIN, [])
+}
+
+/// A status code by the name the protocol gives it.
+#[must_use]
+pub const fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::decode::DecodeError;
+
+    const FIELDS: ImageFields = ImageFields {
+        probe: "probe.image",
+        reference: "reference_sample.image",
+    };
+
+    #[test]
+    fn every_error_has_its_code_and_details() {
+        let image = |role| VerifyError::Image {
+            role,
+            cause: DecodeError::Empty,
+        };
+        let retry_after = Duration::from_millis(250);
+        let policy = VerifyError::UnknownPolicy {
+            policy: "x".to_owned(),
+        };
+        let cases = [
+            (policy, Code::InvalidArgument, Some("policy")),
+            (
+                image(SampleRole::Probe),
+                Code::InvalidArgument,
+                Some("probe.image"),
+            ),
+            (
+                image(SampleRole::Reference),
+                Code::InvalidArgument,
+                Some("reference_sample.image"),
+            ),
+            (
+                VerifyError::Busy { retry_after },
+                Code::ResourceExhausted,
+                None,
+            ),
+            (VerifyError::Expired, Code::DeadlineExceeded, None),
+            (VerifyError::Closed, Code::Unavailable, None),
+            (
+                VerifyError::Internal("secret".to_owned()),
+                Code::Internal,
+                None,
+            ),
+        ];
+        for (error, code, field) in cases {
+            let status = from_error(&error, FIELDS);
+            let details = status.get_error_details();
+            assert_eq!(status.code(), code);
+            assert!(!status.message().contains("secret"));
+            assert_eq!(details.error_info().expect("has info").domain, DOMAIN);
+            let named = details
+                .bad_request()
+                .map(|bad| bad.field_violations[0].field.clone());
+            assert_eq!(named.as_deref(), field);
+            let retry = details.retry_info().and_then(|info| info.retry_delay);
+            assert_eq!(retry.is_some(), code == Code::ResourceExhausted);
+        }
+    }
+}

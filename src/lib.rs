@@ -1,0 +1,79 @@
+//! # padan
+//!
+//! Face verification for digital identity activation. One question: is the person in this live
+//! selfie (the *probe*) the person in the enrolled portrait (the *reference*)? The answer is a
+//! decision that an office can defend: with reasons, the policy that decided, the false match rate
+//! its threshold stands for, and the contract of the model that measured.
+//!
+//! ## The flow
+//!
+//! ```text
+//! grpc ─ convert ─► verify ─► engine: one lane a sample ─► compare ─► decision ─► convert ─ grpc
+//!                                      │
+//!                                      └─ pipeline: decode ► detect ► align ► assess ► embed
+//! ```
+//!
+//! ## The map, in reading order
+//!
+//! | module | what it knows | where to start |
+//! |---|---|---|
+//! | [`sample`] | bytes → pixels → faces → quality → aligned crop | [`sample::decode::decode`], [`sample::detect::locate`] |
+//! | [`embed`] | embeddings, templates, contract ids | [`embed::Template`] |
+//! | [`compare`] | similarity of two templates of one contract | [`compare::compare`] |
+//! | [`decision`] | calibrations, policies, reasons | [`decision::decide`] |
+//! | [`engine`] | lanes, the bounded queue, deadlines | [`engine::Engine`] |
+//! | [`pipeline`] | what a lane does with one sample | [`pipeline::Pipeline::run`] |
+//! | [`verify`] | a request's way: two samples, one decision | [`verify::Verifier::verify`] |
+//! | [`model`] | manifest, ONNX Runtime, the two networks | [`model::Manifest`] |
+//! | [`grpc`] | the contract on the wire | [`grpc::serve`] |
+//! | [`evaluation`] | accuracy on lists of pairs | [`evaluation::evaluate`] |
+//! | [`report`] | tables, JSON and HTML for people | [`report::html`] |
+//! | [`telemetry`] | logs and metrics | [`telemetry::Metrics`] |
+//! | [`config`] | command line, file, environment → validated settings | [`config::Config::load`] |
+//! | [`app`] | puts it all together | [`app::App::start`] |
+//! | [`cli`] | one file for each subcommand | [`cli::run`] |
+//!
+//! ## Invariants, and the test that guards each
+//!
+//! - There is no 1:N search: no function takes one face and many (`tests/tidy.rs`).
+//! - Domain modules do not know tonic, prost or ort; only [`model`] says `use ort` (`tests/tidy.rs`).
+//! - Only [`decision`] compares a similarity with a threshold (`tests/tidy.rs`).
+//! - An embedding has unit length (`embed::tests`); scores of two contracts are never compared
+//!   (`compare::tests::two_contracts_never_compare`).
+//! - Each accepted job gets exactly one reply, also when a lane panics (`engine::tests`); no queue
+//!   is unbounded (`engine::queue::tests`).
+//! - Results are not errors, and no error becomes a match (`decision::tests`, `tests/bad_input.rs`).
+//! - No image, embedding or similarity reaches a log, a metric or an error text
+//!   (`tests/privacy.rs`).
+//! - Ready means: models loaded, warmed, and golden faces gave their known similarity
+//!   (`app::golden`, `tests/start.rs`).
+
+pub mod sample;
+
+pub mod embed;
+
+pub mod compare;
+
+pub mod decision;
+
+pub mod engine;
+
+pub mod pipeline;
+
+pub mod verify;
+
+pub mod model;
+
+pub mod grpc;
+
+pub mod evaluation;
+
+pub mod report;
+
+pub mod telemetry;
+
+pub mod config;
+
+pub mod app;
+
+pub mod cli;

@@ -1,0 +1,17 @@
+//! ONNX models: what they are (`manifest`), the library that runs them (`runtime`), and the two
+//! tasks. The only module that says `use ort`.
+
+mod detector;
+mod embedder;
+mod manifest;
+mod runtime;
+mod session;
+mod tensor;
+
+pub use detector::YunetDetector;
+pub use embedder::OrtEmbedder;
+pub use manifest::{
+    ColourOrder, Manifest, ManifestError, ModelEntry, ModelTask, Profile, TensorSpec,
+};
+pub use runtime::{LIBRARY_FILE_NAME, Runtime, RuntimeError};
+pub use session::ModelError;

@@ -1,0 +1,484 @@
+//! `models/manifest.toml`: which file is which model, under which licence, and what goes in and out.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::embed::ContractId;
+use crate::sample::align::{AlignmentTemplate, TEMPLATES};
+
+/// Models larger than this are not read.
+const MODEL_BYTES_MAX: u64 = 1 << 30;
+
+/// What a server may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Models must be licensed for commercial use.
+    Production,
+    /// Any licence; for measuring.
+    Research,
+}
+
+/// What a model does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelTask {
+    /// Finds faces; `YuNet`'s outputs are understood.
+    Detector,
+    /// Turns an aligned face into an embedding.
+    Embedder,
+}
+
+impl ModelTask {
+    /// Its name in the manifest.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Detector => "detector",
+            Self::Embedder => "embedder",
+        }
+    }
+}
+
+/// Order of the colour planes a model was trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColourOrder {
+    /// Red first.
+    Rgb,
+    /// Blue first.
+    Bgr,
+}
+
+/// Name and shape of an input or output; −1 is a dimension that may vary.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TensorSpec {
+    /// Name in the graph.
+    pub name: String,
+    /// Dimensions, batch first.
+    pub shape: Vec<i64>,
+}
+
+/// One model.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelEntry {
+    /// Its name, for example `sface_2021dec`.
+    pub id: String,
+    /// What it does.
+    pub task: ModelTask,
+    /// File name in the manifest's folder.
+    pub file: String,
+    /// SHA-256 of the file, 64 hexadecimal digits.
+    pub sha256: String,
+    /// SPDX licence identifier of the weights.
+    pub licence: String,
+    /// The licence allows commercial use.
+    pub commercial_use: bool,
+    /// Where the weights come from.
+    pub source: String,
+    /// The only input.
+    pub input: TensorSpec,
+    /// All outputs.
+    pub output: Vec<TensorSpec>,
+    /// Order of the colour planes.
+    pub colour: ColourOrder,
+    /// Subtracted from each 8-bit value.
+    pub mean: f32,
+    /// Multiplied after that.
+    pub scale: f32,
+    /// Name of the alignment template; embedders only.
+    pub alignment: Option<String>,
+    /// Length of the embedding; embedders only.
+    pub dimension: Option<usize>,
+    /// Similarity of the golden faces; embedders only.
+    pub golden_similarity: Option<f32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ManifestFile {
+    schema: u32,
+    model: Vec<ModelEntry>,
+}
+
+/// A manifest that cannot be used, or a model that is not what the manifest says.
+#[derive(Debug, thiserror::Error)]
+pub enum ManifestError {
+    /// A file cannot be read.
+    #[error("cannot read {path}: {cause}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The manifest's text is wrong.
+    #[error("the model manifest is malformed: {0}")]
+    Malformed(String),
+    /// An entry contradicts itself.
+    #[error("model {id} in the manifest: {problem}")]
+    Entry {
+        /// The model.
+        id: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// No such model.
+    #[error("the manifest has no {task} named {id}; it has: {known}", task = task.name())]
+    Unknown {
+        /// The wanted model.
+        id: String,
+        /// The wanted task.
+        task: ModelTask,
+        /// Models of that task.
+        known: String,
+    },
+    /// The file is not the one the manifest means.
+    #[error(
+        "{path} has SHA-256 {found}, but the manifest pins {expected}: restore the file \
+         (`git checkout models`, or `make models`), or add an entry of its own for a new model"
+    )]
+    Digest {
+        /// The file.
+        path: PathBuf,
+        /// Digest of the file.
+        found: String,
+        /// Digest in the manifest.
+        expected: String,
+    },
+    /// The licence does not allow production.
+    #[error(
+        "model {id} is licensed {licence}, which does not allow commercial use; the production \
+         profile refuses it. Choose another model, or set profile = \"research\" to measure it"
+    )]
+    Licence {
+        /// The model.
+        id: String,
+        /// Its licence.
+        licence: String,
+    },
+}
+
+/// All models of a folder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Manifest {
+    folder: PathBuf,
+    models: Vec<ModelEntry>,
+}
+
+impl Manifest {
+    /// Reads `manifest.toml` in `folder`.
+    ///
+    /// # Errors
+    /// When it cannot be read or contradicts itself.
+    pub fn read(folder: &Path) -> Result<Self, ManifestError> {
+        let path = folder.join("manifest.toml");
+        let text = std::fs::read_to_string(&path)
+            .map_err(|cause| ManifestError::Unreadable { path, cause })?;
+        Self::parse(folder, &text)
+    }
+
+    /// A manifest from its text.
+    ///
+    /// # Errors
+    /// When it is malformed or contradicts itself.
+    pub fn parse(folder: &Path, text: &str) -> Result<Self, ManifestError> {
+        let file: ManifestFile = toml::from_str(text)
+            .map_err(|error| ManifestError::Malformed(error.message().to_owned()))?;
+        if file.schema != 1 {
+            let problem = format!("schema {} is unknown; this build reads 1", file.schema);
+            return Err(ManifestError::Malformed(problem));
+        }
+        for (index, entry) in file.model.iter().enumerate() {
+            entry.check()?;
+            if file
+                .model
+                .iter()
+                .take(index)
+                .any(|other| other.id == entry.id)
+            {
+                return Err(entry.problem("its id stands twice"));
+            }
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            models: file.model,
+        })
+    }
+
+    /// All models, in the manifest's order.
+    #[must_use]
+    pub fn models(&self) -> &[ModelEntry] {
+        &self.models
+    }
+
+    /// The folder the files lie in.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The model of this name and task, allowed in `profile`.
+    ///
+    /// # Errors
+    /// When there is none, or its licence is refused.
+    pub fn select(
+        &self,
+        id: &str,
+        task: ModelTask,
+        profile: Profile,
+    ) -> Result<&ModelEntry, ManifestError> {
+        let of_task = || self.models.iter().filter(|entry| entry.task == task);
+        let Some(entry) = of_task().find(|entry| entry.id == id) else {
+            let known: Vec<&str> = of_task().map(|entry| entry.id.as_str()).collect();
+            return Err(ManifestError::Unknown {
+                id: id.to_owned(),
+                task,
+                known: known.join(", "),
+            });
+        };
+        if profile == Profile::Production && !entry.commercial_use {
+            return Err(ManifestError::Licence {
+                id: entry.id.clone(),
+                licence: entry.licence.clone(),
+            });
+        }
+        Ok(entry)
+    }
+
+    /// The bytes of a model's file, whose digest is the pinned one.
+    ///
+    /// # Errors
+    /// When it cannot be read, or its digest differs.
+    pub fn load(&self, entry: &ModelEntry) -> Result<Vec<u8>, ManifestError> {
+        let path = self.folder.join(&entry.file);
+        let unreadable = |cause| ManifestError::Unreadable {
+            path: path.clone(),
+            cause,
+        };
+        let bytes = std::fs::metadata(&path).map_err(unreadable)?.len();
+        if bytes > MODEL_BYTES_MAX {
+            return Err(entry.problem("the file is larger than 1 GiB"));
+        }
+        let content = std::fs::read(&path).map_err(unreadable)?;
+        let found = hexadecimal(&Sha256::digest(&content));
+        if found != entry.sha256 {
+            return Err(ManifestError::Digest {
+                path,
+                found,
+                expected: entry.sha256.clone(),
+            });
+        }
+        Ok(content)
+    }
+}
+
+impl ModelEntry {
+    fn problem(&self, problem: impl Into<String>) -> ManifestError {
+        ManifestError::Entry {
+            id: self.id.clone(),
+            problem: problem.into(),
+        }
+    }
+
+    fn check(&self) -> Result<(), ManifestError> {
+        let plain = |text: &str| {
+            !text.is_empty()
+                && text
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+                && !text.starts_with('.')
+        };
+        if !plain(&self.id) || !plain(&self.file) {
+            return Err(self.problem("id and file take letters, digits, '.', '_' and '-' only"));
+        }
+        if self.sha256.len() != 64
+            || !self
+                .sha256
+                .bytes()
+                .all(|b| b"0123456789abcdef".contains(&b))
+        {
+            return Err(self.problem("sha256 takes 64 hexadecimal digits in lower case"));
+        }
+        if !(self.mean.is_finite() && self.scale.is_finite() && self.scale != 0.0) {
+            return Err(self.problem("mean and scale must be finite, scale not 0"));
+        }
+        if self.input.shape.len() != 4 || self.input.shape.get(1) != Some(&3) {
+            return Err(self.problem("the input must be [batch, 3, height, width]"));
+        }
+        match self.task {
+            ModelTask::Detector => Ok(()),
+            ModelTask::Embedder => self.check_embedder(),
+        }
+    }
+
+    fn check_embedder(&self) -> Result<(), ManifestError> {
+        let template = self.alignment()?;
+        let side = i64::from(template.side_px);
+        if self.input.shape.get(2..) != Some([side, side].as_slice()) {
+            return Err(self.problem(format!(
+                "alignment {} gives crops of {side}×{side}, which the input does not take",
+                template.name
+            )));
+        }
+        let dimension = self
+            .dimension
+            .and_then(|d| i64::try_from(d).ok())
+            .unwrap_or(0);
+        match self.output.as_slice() {
+            [only] if only.shape.last() == Some(&dimension) && dimension > 0 => Ok(()),
+            _ => Err(self.problem("an embedder has one output of shape [batch, dimension]")),
+        }
+    }
+
+    /// The alignment template an embedder wants.
+    ///
+    /// # Errors
+    /// When the entry names none, or one that does not exist.
+    pub fn alignment(&self) -> Result<&'static AlignmentTemplate, ManifestError> {
+        let name = self.alignment.as_deref().unwrap_or_default();
+        let found = TEMPLATES.into_iter().find(|template| template.name == name);
+        found.ok_or_else(|| {
+            let known: Vec<&str> = TEMPLATES.iter().map(|template| template.name).collect();
+            self.problem(format!("alignment must be one of: {}", known.join(", ")))
+        })
+    }
+
+    /// Model digest + preprocessing + dimension, as one name.
+    #[must_use]
+    pub fn contract_id(&self) -> ContractId {
+        let preprocessing = format!(
+            "{}\n{:?}\n{:e}\n{:e}\n{}\n{}",
+            self.sha256,
+            self.colour,
+            self.mean,
+            self.scale,
+            self.alignment.as_deref().unwrap_or_default(),
+            self.dimension.unwrap_or_default()
+        );
+        let digest = hexadecimal(&Sha256::digest(preprocessing.as_bytes()));
+        let short: String = digest.chars().take(16).collect();
+        ContractId::new(&format!("{}:{short}", self.id))
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMBEDDER: &str = r#"
+        schema = 1
+        [[model]]
+        id = "m"
+        task = "embedder"
+        file = "m.onnx"
+        sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        licence = "CC-BY-NC-4.0"
+        commercial_use = false
+        source = "made up"
+        colour = "rgb"
+        mean = 0.0
+        scale = 1.0
+        alignment = "arcface-112"
+        dimension = 128
+        input = { name = "data", shape = [-1, 3, 112, 112] }
+        output = [{ name = "fc1", shape = [-1, 128] }]
+    "#;
+
+    fn parse(text: &str) -> Result<Manifest, ManifestError> {
+        Manifest::parse(&std::env::temp_dir(), text)
+    }
+
+    #[test]
+    fn entries_that_contradict_themselves_are_refused() {
+        assert!(parse(EMBEDDER).is_ok());
+        let changes = [
+            ("schema = 1", "schema = 2"),
+            ("id = \"m\"", "id = \"../m\""),
+            ("m.onnx", "../m.onnx"),
+            ("e3b0", "E3B0"),
+            ("e3b0", ""),
+            ("scale = 1.0", "scale = 0.0"),
+            ("mean = 0.0", "mean = nan"),
+            ("arcface-112", "arcface-96"),
+            ("dimension = 128", "dimension = 64"),
+            ("dimension = 128", ""),
+            ("112, 112]", "96, 112]"),
+            ("[-1, 3,", "[-1, 1,"),
+            ("task = \"embedder\"", "task = \"search\""),
+            ("licence =", "license ="),
+        ];
+        for (from, to) in changes {
+            assert!(
+                parse(&EMBEDDER.replacen(from, to, 1)).is_err(),
+                "{from} → {to}"
+            );
+        }
+        let twice = format!("{EMBEDDER}{}", EMBEDDER.replacen("schema = 1", "", 1));
+        assert!(parse(&twice).is_err());
+    }
+
+    #[test]
+    fn the_production_profile_refuses_a_non_commercial_licence() {
+        let manifest = parse(EMBEDDER).expect("parses");
+        let select = |profile| manifest.select("m", ModelTask::Embedder, profile);
+        assert!(select(Profile::Research).is_ok());
+        let refused = select(Profile::Production).expect_err("non-commercial");
+        assert!(refused.to_string().contains("CC-BY-NC-4.0"), "{refused}");
+        assert!(
+            manifest
+                .select("m", ModelTask::Detector, Profile::Research)
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_file_with_another_digest_is_refused() {
+        let folder = std::env::temp_dir().join(format!("padan-manifest-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let manifest = Manifest::parse(&folder, EMBEDDER).expect("parses");
+        let entry = &manifest.models()[0];
+        assert!(matches!(
+            manifest.load(entry),
+            Err(ManifestError::Unreadable { .. })
+        ));
+        std::fs::write(folder.join("m.onnx"), b"").expect("writes");
+        // The pinned digest is that of an empty file.
+        assert!(manifest.load(entry).is_ok());
+        std::fs::write(folder.join("m.onnx"), b"x").expect("writes");
+        assert!(matches!(
+            manifest.load(entry),
+            Err(ManifestError::Digest { .. })
+        ));
+        std::fs::remove_dir_all(&folder).expect("cleans up");
+    }
+
+    #[test]
+    fn the_contract_changes_with_everything_that_moves_an_embedding() {
+        let contract = |text: &str| parse(text).expect("parses").models()[0].contract_id();
+        let first = contract(EMBEDDER);
+        assert_eq!(
+            first,
+            contract(&EMBEDDER.replacen("made up", "elsewhere", 1))
+        );
+        for (from, to) in [
+            ("e3b0", "e3b1"),
+            ("rgb", "bgr"),
+            ("mean = 0.0", "mean = 1.0"),
+        ] {
+            assert_ne!(
+                first,
+                contract(&EMBEDDER.replacen(from, to, 1)),
+                "{from} → {to}"
+            );
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! One ONNX Runtime session, checked against its manifest entry.
+
+use ndarray::ArrayView4;
+use ort::session::{Session, SessionOutputs, builder::GraphOptimizationLevel};
+use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+
+use super::manifest::{ModelEntry, TensorSpec};
+use super::tensor::Normalisation;
+use super::{ManifestError, Runtime};
+use crate::embed::InferenceError;
+
+/// A model could not be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The manifest or the file is wrong.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The runtime refused the file.
+    #[error("ONNX Runtime cannot load model {id}: {cause}")]
+    Load {
+        /// The model.
+        id: String,
+        /// What the runtime said.
+        cause: String,
+    },
+    /// The graph is not what the manifest says.
+    #[error("model {id}: the manifest says {expected}, but the graph has {found}")]
+    Shape {
+        /// The model.
+        id: String,
+        /// In the manifest.
+        expected: String,
+        /// In the graph.
+        found: String,
+    },
+}
+
+/// A session with one thread, and the buffer its input is written to.
+pub struct ModelSession {
+    id: String,
+    session: Session,
+    /// How pictures become input.
+    pub normalisation: Normalisation,
+    /// Reused for every input.
+    pub planes: Vec<f32>,
+}
+
+impl ModelSession {
+    /// Builds a session of `content`, the bytes of the entry's file, and checks names and shapes.
+    ///
+    /// # Errors
+    /// When the runtime refuses the file, or the graph is not what the entry says.
+    pub fn build(
+        runtime: &Runtime,
+        entry: &ModelEntry,
+        content: &[u8],
+    ) -> Result<Self, ModelError> {
+        let session = build_session(runtime, content).map_err(|error| ModelError::Load {
+            id: entry.id.clone(),
+            cause: error.message().to_owned(),
+        })?;
+        check_tensors(
+            entry,
+            "input",
+            std::slice::from_ref(&entry.input),
+            session.inputs(),
+        )?;
+        check_tensors(entry, "output", &entry.output, session.outputs())?;
+        Ok(Self {
+            id: entry.id.clone(),
+            session,
+            normalisation: Normalisation {
+                colour: entry.colour,
+                mean: entry.mean,
+                scale: entry.scale,
+            },
+            planes: Vec::new(),
+        })
+    }
+
+    /// Runs the network on [`Self::planes`], one picture of `height × width`.
+    ///
+    /// # Errors
+    /// When the runtime fails.
+    pub fn run(
+        &mut self,
+        height: usize,
+        width: usize,
+    ) -> Result<SessionOutputs<'_>, InferenceError> {
+        let failed = |cause: String| InferenceError {
+            model: self.id.clone(),
+            cause,
+        };
+        let view = ArrayView4::from_shape((1, 3, height, width), &self.planes)
+            .map_err(|error| failed(error.to_string()))?;
+        let input = TensorRef::from_array_view(view).map_err(|e| failed(e.message().to_owned()))?;
+        self.session
+            .run(ort::inputs![input])
+            .map_err(|error| failed(error.message().to_owned()))
+    }
+
+    /// An error of this model.
+    #[must_use]
+    pub fn error(&self, cause: impl Into<String>) -> InferenceError {
+        InferenceError {
+            model: self.id.clone(),
+            cause: cause.into(),
+        }
+    }
+}
+
+/// One output as a slice of floats.
+///
+/// # Errors
+/// When there is no such output or it holds no floats.
+pub fn output<'a>(
+    outputs: &'a SessionOutputs<'_>,
+    model: &str,
+    name: &str,
+) -> Result<&'a [f32], InferenceError> {
+    let failed = |cause: String| InferenceError {
+        model: model.to_owned(),
+        cause,
+    };
+    let value = outputs
+        .get(name)
+        .ok_or_else(|| failed(format!("no output {name}")))?;
+    let (_, numbers) = value
+        .try_extract_tensor::<f32>()
+        .map_err(|error| failed(error.message().to_owned()))?;
+    Ok(numbers)
+}
+
+fn build_session(runtime: &Runtime, content: &[u8]) -> ort::Result<Session> {
+    // One thread: a lane is the unit of parallelism. The arena grows by what is asked, not by
+    // doubling, so that memory stays flat.
+    let mut builder = Session::builder(runtime.environment())?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(1)?
+        .with_inter_threads(1)?;
+    builder.commit_from_memory(content)
+}
+
+fn check_tensors(
+    entry: &ModelEntry,
+    kind: &str,
+    expected: &[TensorSpec],
+    found: &[Outlet],
+) -> Result<(), ModelError> {
+    let agrees = expected.len() == found.len()
+        && expected
+            .iter()
+            .all(|spec| found.iter().any(|outlet| matches(spec, outlet)));
+    if agrees {
+        return Ok(());
+    }
+    let specs: Vec<String> = expected
+        .iter()
+        .map(|spec| format!("{kind} {}{:?}", spec.name, spec.shape))
+        .collect();
+    let outlets: Vec<String> = found
+        .iter()
+        .map(|outlet| format!("{kind} {}{}", outlet.name(), outlet.dtype()))
+        .collect();
+    Err(ModelError::Shape {
+        id: entry.id.clone(),
+        expected: specs.join(", "),
+        found: outlets.join(", "),
+    })
+}
+
+fn matches(spec: &TensorSpec, outlet: &Outlet) -> bool {
+    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
+        return false;
+    };
+    spec.name == outlet.name()
+        && *ty == TensorElementType::Float32
+        && shape.iter().copied().eq(spec.shape.iter().copied())
+}

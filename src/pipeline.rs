@@ -1,0 +1,279 @@
+//! Everything a lane does with one sample: decode ► detect ► align ► assess ► embed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::decision::ReasonCode;
+use crate::embed::{FaceEmbedder, InferenceError, Template};
+use crate::engine::{Checkpoint, Stopped, Worker};
+use crate::sample::SampleRole;
+use crate::sample::align::{self, AlignError};
+use crate::sample::decode::{self, DecodeError, ImageLimits};
+use crate::sample::detect::{self, DetectError, Detection, FaceChoice, FaceDetector};
+use crate::sample::geometry::Face;
+use crate::sample::picture::{Picture, PixelError};
+use crate::sample::quality::{self, QualityLimits, QualityMeasure};
+
+/// What a pipeline is set up with, shared by all lanes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PipelineSettings {
+    /// Limits on encoded samples.
+    pub image: ImageLimits,
+    /// Limits on quality, by role.
+    pub quality: QualityLimits,
+}
+
+/// How far a sample goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// To faces and quality.
+    Assess,
+    /// To a template, unless a fault forbids it.
+    Embed,
+    /// To a template, whatever the quality, if there is a face at all: measures the matcher.
+    EmbedAnyway,
+}
+
+/// One sample to work on.
+#[derive(Debug, Clone)]
+pub struct SampleTask {
+    /// The encoded image.
+    pub image: Bytes,
+    /// Which limits apply.
+    pub role: SampleRole,
+    /// Which of several faces is meant.
+    pub choice: FaceChoice,
+    /// How far to go.
+    pub goal: Goal,
+}
+
+/// What a sample turned out to be.
+#[derive(Debug)]
+pub struct SampleResult {
+    /// Width after EXIF orientation, pixels.
+    pub width: u32,
+    /// Height after EXIF orientation, pixels.
+    pub height: u32,
+    /// Faces, largest first.
+    pub faces: Vec<Face>,
+    /// Index of the assessed face in `faces`.
+    pub selected: Option<usize>,
+    /// Clockwise quarter turns that bring the picture upright.
+    pub quarter_turns: u8,
+    /// Measures of the selected face.
+    pub quality: Vec<QualityMeasure>,
+    /// What is wrong, worst first; empty when fit for comparison.
+    pub faults: Vec<ReasonCode>,
+    /// Present when the goal asked for it and nothing forbade it.
+    pub template: Option<Template>,
+    /// Time by stage.
+    pub times: SampleTimes,
+}
+
+/// Time spent by stage; zero when a stage did not run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SampleTimes {
+    /// Waiting for a lane.
+    pub queue: Duration,
+    /// Bytes to pixels.
+    pub decode: Duration,
+    /// Pixels to faces.
+    pub detect: Duration,
+    /// Measures of quality.
+    pub assess: Duration,
+    /// The aligned crop.
+    pub align: Duration,
+    /// The embedding.
+    pub embed: Duration,
+}
+
+impl SampleTimes {
+    /// Names and times in the order of the stages.
+    #[must_use]
+    pub fn stages(&self) -> [(&'static str, Duration); 6] {
+        [
+            ("queue", self.queue),
+            ("decode", self.decode),
+            ("detect", self.detect),
+            ("align", self.align),
+            ("assess", self.assess),
+            ("embed", self.embed),
+        ]
+    }
+}
+
+/// A sample that gave no result.
+#[derive(Debug, thiserror::Error)]
+pub enum SampleError {
+    /// The bytes are not an acceptable image: the caller's fault.
+    #[error(transparent)]
+    Image(#[from] DecodeError),
+    /// A model failed: ours.
+    #[error(transparent)]
+    Inference(#[from] InferenceError),
+    /// An image operation failed: ours.
+    #[error(transparent)]
+    Pixels(#[from] PixelError),
+}
+
+impl From<DetectError> for SampleError {
+    fn from(error: DetectError) -> Self {
+        match error {
+            DetectError::Inference(error) => Self::Inference(error),
+            DetectError::Pixels(error) => Self::Pixels(error),
+        }
+    }
+}
+
+/// One lane's detector and embedder.
+pub struct Pipeline {
+    detector: Box<dyn FaceDetector>,
+    embedder: Box<dyn FaceEmbedder>,
+    settings: Arc<PipelineSettings>,
+}
+
+impl Pipeline {
+    /// A pipeline of these models.
+    #[must_use]
+    pub fn new(
+        detector: Box<dyn FaceDetector>,
+        embedder: Box<dyn FaceEmbedder>,
+        settings: Arc<PipelineSettings>,
+    ) -> Self {
+        Self {
+            detector,
+            embedder,
+            settings,
+        }
+    }
+
+    /// Works on one sample as far as its goal says and its faults allow.
+    ///
+    /// # Errors
+    /// The outer error when the work is not wanted any more, the inner one when it failed.
+    pub fn run(
+        &mut self,
+        task: &SampleTask,
+        checkpoint: &Checkpoint<'_>,
+    ) -> Result<Result<SampleResult, SampleError>, Stopped> {
+        let mut times = SampleTimes::default();
+        let decoded = timed(&mut times.decode, || {
+            decode::decode(&task.image, &self.settings.image)
+        });
+        let picture = match decoded {
+            Ok(picture) => picture,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        checkpoint.check()?;
+        let located = timed(&mut times.detect, || {
+            detect::locate(self.detector.as_mut(), &picture, task.role, task.choice)
+        });
+        checkpoint.check()?;
+        let examined = located
+            .map_err(SampleError::from)
+            .and_then(|detection| self.examine(task.role, &picture, detection, times));
+        let (mut result, crop) = match examined {
+            Ok(examined) => examined,
+            Err(error) => return Ok(Err(error)),
+        };
+        checkpoint.check()?;
+        Ok(self
+            .embed(task.goal, crop.as_ref(), &mut result)
+            .map(|()| result))
+    }
+
+    /// Aligns and assesses the selected face.
+    fn examine(
+        &self,
+        role: SampleRole,
+        picture: &Picture,
+        detection: Detection,
+        mut times: SampleTimes,
+    ) -> Result<(SampleResult, Option<Picture>), SampleError> {
+        let mut faults = detection.faults;
+        let selected = detection
+            .selected
+            .and_then(|index| detection.faces.get(index));
+        let mut crop = None;
+        let mut quality = Vec::new();
+        if let Some(face) = selected {
+            let template = self.embedder.alignment();
+            let aligned = timed(&mut times.align, || {
+                align::aligned_crop(picture, &face.landmarks, template)
+            });
+            match aligned {
+                Ok(aligned) => {
+                    let limits = self.settings.quality.of(role);
+                    let turns = detection.quarter_turns;
+                    quality = timed(&mut times.assess, || {
+                        quality::assess(picture, face, turns, &aligned, limits)
+                    })?;
+                    faults.extend(quality::faults(&quality));
+                    crop = Some(aligned);
+                }
+                // Five landmarks on one point are not a face.
+                Err(AlignError::Degenerate(_)) => faults.push(ReasonCode::NoFace),
+                Err(AlignError::Pixels(error)) => return Err(error.into()),
+            }
+        }
+        faults.sort_unstable();
+        faults.dedup();
+        let result = SampleResult {
+            width: picture.width(),
+            height: picture.height(),
+            faces: detection.faces,
+            selected: detection.selected,
+            quarter_turns: detection.quarter_turns,
+            quality,
+            faults,
+            template: None,
+            times,
+        };
+        Ok((result, crop))
+    }
+
+    fn embed(
+        &mut self,
+        goal: Goal,
+        crop: Option<&Picture>,
+        result: &mut SampleResult,
+    ) -> Result<(), SampleError> {
+        let is_due = match goal {
+            Goal::Assess => false,
+            Goal::Embed => result.faults.is_empty(),
+            Goal::EmbedAnyway => true,
+        };
+        if let (true, Some(crop)) = (is_due, crop) {
+            let embedder = self.embedder.as_mut();
+            let embedding = timed(&mut result.times.embed, || embedder.embed(crop))?;
+            result.template = Some(Template {
+                contract_id: self.embedder.contract_id().clone(),
+                embedding,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Worker for Pipeline {
+    type Task = SampleTask;
+    type Output = Result<SampleResult, SampleError>;
+
+    fn work(
+        &mut self,
+        task: SampleTask,
+        checkpoint: &Checkpoint<'_>,
+    ) -> Result<Self::Output, Stopped> {
+        self.run(&task, checkpoint)
+    }
+}
+
+/// Runs `work` and writes how long it took.
+fn timed<T>(took: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let started = Instant::now();
+    let result = work();
+    *took = started.elapsed();
+    result
+}

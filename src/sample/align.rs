@@ -1,0 +1,179 @@
+//! The similarity transform that brings a face to the pose the embedding model was trained on.
+
+use super::geometry::{Landmarks, Point};
+use super::picture::{Picture, PixelError};
+
+/// Where the five landmarks lie in an aligned crop, and the crop's size.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AlignmentTemplate {
+    /// Name in the manifest.
+    pub name: &'static str,
+    /// Side of the square crop, pixels.
+    pub side_px: u32,
+    /// Landmarks in the crop, in the order of [`Landmarks::points`].
+    pub points: [Point; 5],
+}
+
+/// The five-point template of `ArcFace` (Deng et al., 2019) for 112×112 crops, with the digits of
+/// OpenCV's `FaceRecognizerSF::alignCrop`.
+pub const ARCFACE_112: AlignmentTemplate = AlignmentTemplate {
+    name: "arcface-112",
+    side_px: 112,
+    points: [
+        Point::new(38.2946, 51.6963),
+        Point::new(73.5318, 51.5014),
+        Point::new(56.0252, 71.7366),
+        Point::new(41.5493, 92.3655),
+        Point::new(70.7299, 92.2041),
+    ],
+};
+
+/// The templates that a manifest may name.
+pub const TEMPLATES: [&AlignmentTemplate; 1] = [&ARCFACE_112];
+
+/// The landmarks coincide: no transform exists.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the landmarks lie on one point")]
+pub struct DegenerateLandmarks;
+
+/// Rotation, uniform scale and shift that bring `from` closest to `to` in the least-squares sense,
+/// as a 2×3 matrix.
+///
+/// S. Umeyama, "Least-squares estimation of transformation parameters between two point patterns",
+/// IEEE PAMI 13(4), 1991. In the plane, and with reflections excluded, equations 40–42 reduce to
+/// the closed form below: the rotation is the angle of Σ conj(p)·q over complex numbers.
+///
+/// # Errors
+/// When all points of `from` coincide, or a coordinate is not finite.
+pub fn similarity_transform(
+    from: &[Point; 5],
+    to: &[Point; 5],
+) -> Result<[[f64; 3]; 2], DegenerateLandmarks> {
+    let (from_x, from_y) = mean(from);
+    let (to_x, to_y) = mean(to);
+    let (mut dot, mut cross, mut spread) = (0.0_f64, 0.0_f64, 0.0_f64);
+    for (p, q) in from.iter().zip(to) {
+        let (px, py) = (f64::from(p.x) - from_x, f64::from(p.y) - from_y);
+        let (qx, qy) = (f64::from(q.x) - to_x, f64::from(q.y) - to_y);
+        dot += px * qx + py * qy;
+        cross += px * qy - py * qx;
+        spread += px * px + py * py;
+    }
+    let (cosine, sine) = (dot / spread, cross / spread);
+    // Also catches a spread of 0 and coordinates that are not numbers.
+    if !(cosine.is_finite() && sine.is_finite()) || spread < 1e-6 {
+        return Err(DegenerateLandmarks);
+    }
+    Ok([
+        [cosine, -sine, to_x - cosine * from_x + sine * from_y],
+        [sine, cosine, to_y - sine * from_x - cosine * from_y],
+    ])
+}
+
+fn mean(points: &[Point; 5]) -> (f64, f64) {
+    let x: f64 = points.iter().map(|p| f64::from(p.x)).sum();
+    let y: f64 = points.iter().map(|p| f64::from(p.y)).sum();
+    (x / 5.0, y / 5.0)
+}
+
+/// A face could not be aligned.
+#[derive(Debug, thiserror::Error)]
+pub enum AlignError {
+    /// No transform exists.
+    #[error(transparent)]
+    Degenerate(#[from] DegenerateLandmarks),
+    /// OpenCV failed.
+    #[error(transparent)]
+    Pixels(#[from] PixelError),
+}
+
+/// Cuts the face out of `picture`, upright and at the template's size; black outside the picture.
+///
+/// # Errors
+/// When the landmarks coincide, or OpenCV fails.
+pub fn aligned_crop(
+    picture: &Picture,
+    landmarks: &Landmarks,
+    template: &AlignmentTemplate,
+) -> Result<Picture, AlignError> {
+    let matrix = similarity_transform(&landmarks.points(), &template.points)?;
+    Ok(picture.warp(matrix, template.side_px, template.side_px, 0)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn apply(matrix: [[f64; 3]; 2], p: Point) -> (f64, f64) {
+        let (x, y) = (f64::from(p.x), f64::from(p.y));
+        let [a, b] = matrix;
+        (a[0] * x + a[1] * y + a[2], b[0] * x + b[1] * y + b[2])
+    }
+
+    proptest! {
+        #[test]
+        fn a_known_similarity_is_recovered(
+            angle in -3.1_f32..3.1, scale in 0.05_f32..20.0, dx in -2000_f32..2000.0, dy in -2000_f32..2000.0,
+        ) {
+            let template = ARCFACE_112.points;
+            let (sine, cosine) = angle.sin_cos();
+            let from = template.map(|p| Point::new(
+                scale * (cosine * p.x - sine * p.y) + dx,
+                scale * (sine * p.x + cosine * p.y) + dy,
+            ));
+            let matrix = similarity_transform(&from, &template).expect("not degenerate");
+            for (p, q) in from.iter().zip(template) {
+                let (x, y) = apply(matrix, *p);
+                prop_assert!((x - f64::from(q.x)).abs() < 0.02, "{x} {}", q.x);
+                prop_assert!((y - f64::from(q.y)).abs() < 0.02, "{y} {}", q.y);
+            }
+        }
+
+        #[test]
+        fn the_fit_is_a_least_squares_optimum(noise in proptest::array::uniform10(-6_f32..6.0)) {
+            let mut from = ARCFACE_112.points;
+            for (p, n) in from.iter_mut().zip(noise.chunks(2)) {
+                *p = Point::new(p.x + n[0], p.y + n[1]);
+            }
+            let best = similarity_transform(&from, &ARCFACE_112.points).expect("not degenerate");
+            let cost = |m: [[f64; 3]; 2]| -> f64 {
+                from.iter().zip(ARCFACE_112.points).map(|(p, q)| {
+                    let (x, y) = apply(m, *p);
+                    (x - f64::from(q.x)).powi(2) + (y - f64::from(q.y)).powi(2)
+                }).sum()
+            };
+            for (dc, ds, dx, dy) in [(1e-3, 0., 0., 0.), (-1e-3, 0., 0., 0.), (0., 1e-3, 0., 0.),
+                (0., -1e-3, 0., 0.), (0., 0., 1e-2, 0.), (0., 0., 0., 1e-2)] {
+                let mut moved = best;
+                moved[0][0] += dc; moved[1][1] += dc;
+                moved[0][1] -= ds; moved[1][0] += ds;
+                moved[0][2] += dx; moved[1][2] += dy;
+                prop_assert!(cost(moved) >= cost(best) - 1e-9);
+            }
+        }
+    }
+
+    #[test]
+    fn coinciding_or_infinite_landmarks_are_refused() {
+        let one = [Point::new(3.0, 4.0); 5];
+        assert_eq!(
+            similarity_transform(&one, &ARCFACE_112.points),
+            Err(DegenerateLandmarks)
+        );
+        let infinite = [Point::new(f32::INFINITY, 0.0); 5];
+        assert_eq!(
+            similarity_transform(&infinite, &ARCFACE_112.points),
+            Err(DegenerateLandmarks)
+        );
+    }
+
+    #[test]
+    fn landmarks_on_the_template_leave_the_crop_as_it_is() {
+        let pixels = (0..112 * 112 * 3).map(|n| (n % 251) as u8).collect();
+        let picture = Picture::new(112, 112, pixels).expect("sizes agree");
+        let landmarks = Landmarks::from_points(ARCFACE_112.points);
+        let crop = aligned_crop(&picture, &landmarks, &ARCFACE_112).expect("aligns");
+        assert_eq!(crop.rgb(), picture.rgb());
+    }
+}

@@ -1,0 +1,196 @@
+//! Untrusted bytes to an upright [`Picture`], under limits that are checked before allocation.
+//!
+//! Only memory-safe decoders of the `image` crate are used. What a container claims is checked
+//! first: its format by signature, its size in bytes and pixels, for JPEG also its completeness
+//! and number of scans (a progressive file may ask for thousands of passes over the picture).
+
+mod format;
+mod jpeg;
+
+use std::io::Cursor;
+
+use image::{DynamicImage, ImageDecoder, ImageError};
+
+pub use format::ImageFormat;
+
+use super::picture::Picture;
+
+/// Limits on one encoded sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageLimits {
+    /// Most bytes of the file.
+    pub image_bytes_max: usize,
+    /// Most pixels, width × height.
+    pub image_pixels_max: u64,
+    /// Longest side, pixels.
+    pub image_side_px_max: u32,
+}
+
+impl Default for ImageLimits {
+    /// 8 MiB, 25 million pixels, 8192 pixels a side: a 12-megapixel phone photograph fits twice.
+    fn default() -> Self {
+        Self {
+            image_bytes_max: 8 * 1024 * 1024,
+            image_pixels_max: 25_000_000,
+            image_side_px_max: 8192,
+        }
+    }
+}
+
+/// Bytes that are not an acceptable image. The texts are for the caller; they carry no content.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// No bytes at all.
+    #[error("the image is empty; send a JPEG, PNG or WebP file")]
+    Empty,
+    /// The file is too large.
+    #[error("the image has {bytes} bytes; at most {limit} are accepted: crop or recompress it")]
+    TooManyBytes {
+        /// Bytes that arrived.
+        bytes: usize,
+        /// Bytes that are accepted.
+        limit: usize,
+    },
+    /// The signature is not that of an accepted format.
+    #[error("the image is {found}; accepted are JPEG, PNG and WebP")]
+    UnknownFormat {
+        /// What the signature says.
+        found: &'static str,
+    },
+    /// The picture is too large.
+    #[error(
+        "the image has {width}×{height} pixels; at most {pixels_max} in all and {side_max} a side \
+         are accepted"
+    )]
+    TooManyPixels {
+        /// Width that the header claims.
+        width: u32,
+        /// Height that the header claims.
+        height: u32,
+        /// Pixels that are accepted.
+        pixels_max: u64,
+        /// Longest side that is accepted.
+        side_max: u32,
+    },
+    /// The file ends too early.
+    #[error("the {format} image is cut off: send the whole file")]
+    Truncated {
+        /// The format by signature.
+        format: ImageFormat,
+    },
+    /// More passes over the picture than any camera makes.
+    #[error("the JPEG image has more than {limit} scans; save it again as a baseline JPEG")]
+    TooManyScans {
+        /// Scans that are accepted.
+        limit: usize,
+    },
+    /// The decoder refused the content.
+    #[error("the {format} image is damaged or uses an unsupported feature")]
+    Malformed {
+        /// The format by signature.
+        format: ImageFormat,
+    },
+}
+
+/// Decodes `bytes` and turns the picture upright as its EXIF orientation says.
+///
+/// Transparent pixels are laid over white, 16-bit samples are reduced to 8, grey becomes RGB; of
+/// an animation the first frame counts.
+///
+/// # Errors
+/// When the bytes are not one acceptable image; see [`DecodeError`].
+pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, DecodeError> {
+    if bytes.is_empty() {
+        return Err(DecodeError::Empty);
+    }
+    if bytes.len() > limits.image_bytes_max {
+        return Err(DecodeError::TooManyBytes {
+            bytes: bytes.len(),
+            limit: limits.image_bytes_max,
+        });
+    }
+    let format = format::sniff(bytes)?;
+    if format == ImageFormat::Jpeg {
+        jpeg::check_structure(bytes)?;
+    }
+    let decoded = match format {
+        ImageFormat::Jpeg => upright(
+            image::codecs::jpeg::JpegDecoder::new(Cursor::new(bytes)),
+            format,
+            limits,
+        ),
+        ImageFormat::Png => upright(
+            image::codecs::png::PngDecoder::new(Cursor::new(bytes)),
+            format,
+            limits,
+        ),
+        ImageFormat::WebP => upright(
+            image::codecs::webp::WebPDecoder::new(Cursor::new(bytes)),
+            format,
+            limits,
+        ),
+    }?;
+    let rgb = if decoded.color().has_alpha() {
+        over_white(decoded)
+    } else {
+        decoded.into_rgb8()
+    };
+    let (width, height) = rgb.dimensions();
+    Picture::new(width, height, rgb.into_raw()).ok_or(DecodeError::Malformed { format })
+}
+
+fn upright(
+    decoder: Result<impl ImageDecoder, ImageError>,
+    format: ImageFormat,
+    limits: &ImageLimits,
+) -> Result<DynamicImage, DecodeError> {
+    let refused = |error: ImageError| classify(&error, format);
+    let mut decoder = decoder.map_err(refused)?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > limits.image_pixels_max || width.max(height) > limits.image_side_px_max {
+        return Err(DecodeError::TooManyPixels {
+            width,
+            height,
+            pixels_max: limits.image_pixels_max,
+            side_max: limits.image_side_px_max,
+        });
+    }
+    let mut allocation = image::Limits::default();
+    // 16-bit RGBA, once as decoded and once as the decoder's own working copy.
+    allocation.max_alloc = Some(pixels * 16 + (1 << 20));
+    decoder.set_limits(allocation).map_err(refused)?;
+    let orientation = decoder.orientation().map_err(refused)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(refused)?;
+    image.apply_orientation(orientation);
+    Ok(image)
+}
+
+fn classify(error: &ImageError, format: ImageFormat) -> DecodeError {
+    match error {
+        ImageError::IoError(cause) if cause.kind() == std::io::ErrorKind::UnexpectedEof => {
+            DecodeError::Truncated { format }
+        }
+        _ => DecodeError::Malformed { format },
+    }
+}
+
+/// What a viewer shows for a picture with transparency: colours laid over white.
+fn over_white(image: DynamicImage) -> image::RgbImage {
+    let rgba = image.into_rgba8();
+    let mut rgb = image::RgbImage::new(rgba.width(), rgba.height());
+    for (out, pixel) in rgb.pixels_mut().zip(rgba.pixels()) {
+        let [red, green, blue, alpha] = pixel.0;
+        out.0 = [red, green, blue].map(|colour| blend_over_white(colour, alpha));
+    }
+    rgb
+}
+
+fn blend_over_white(colour: u8, alpha: u8) -> u8 {
+    let (colour, alpha) = (u32::from(colour), u32::from(alpha));
+    let blended = (colour * alpha + 255 * (255 - alpha) + 127) / 255;
+    u8::try_from(blended).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,279 @@
+//! Decoded pixels, and the few geometric operations on them. OpenCV works here, on pixels only.
+
+use opencv::{
+    core::{Mat, MatTraitConst, Scalar, Size, Vec3b},
+    imgproc,
+};
+
+use super::geometry::Point;
+
+/// OpenCV refused an operation on pixels: a bug or exhausted memory, never the caller's fault.
+#[derive(Debug, thiserror::Error)]
+#[error("image operation {operation} failed with OpenCV code {code}")]
+pub struct PixelError {
+    operation: &'static str,
+    code: i32,
+}
+
+impl PixelError {
+    /// Keeps the code only: OpenCV's texts carry expressions and paths of its build.
+    pub(super) fn new(operation: &'static str, error: &opencv::Error) -> Self {
+        Self {
+            operation,
+            code: error.code,
+        }
+    }
+}
+
+/// An 8-bit RGB picture, rows from top to bottom without padding.
+#[derive(Clone, PartialEq)]
+pub struct Picture {
+    width: u32,
+    height: u32,
+    rgb: Vec<u8>,
+}
+
+impl std::fmt::Debug for Picture {
+    /// Size only: pixels of a face never reach a log.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Picture({}×{})", self.width, self.height)
+    }
+}
+
+impl Picture {
+    /// A picture of `rgb` bytes; `None` unless there are exactly `width × height × 3` and at
+    /// least one pixel.
+    #[must_use]
+    pub fn new(width: u32, height: u32, rgb: Vec<u8>) -> Option<Self> {
+        let expected = usize::try_from(u64::from(width) * u64::from(height) * 3).ok()?;
+        (expected > 0 && rgb.len() == expected).then_some(Self { width, height, rgb })
+    }
+
+    /// One colour everywhere. Sides of 0 become 1.
+    #[must_use]
+    pub fn filled(width: u32, height: u32, colour: [u8; 3]) -> Self {
+        let (width, height) = (width.max(1), height.max(1));
+        let pixels = width as usize * height as usize;
+        Self {
+            width,
+            height,
+            rgb: colour.repeat(pixels),
+        }
+    }
+
+    /// Width in pixels, ≥ 1.
+    #[must_use]
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Height in pixels, ≥ 1.
+    #[must_use]
+    pub fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// The longer side in pixels.
+    #[must_use]
+    pub fn longer_side(&self) -> u32 {
+        self.width.max(self.height)
+    }
+
+    /// `width × height × 3` bytes, row by row.
+    #[must_use]
+    pub fn rgb(&self) -> &[u8] {
+        &self.rgb
+    }
+
+    /// Width and height as floats, for geometry.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "sides are far below 2^24")]
+    pub fn size_f32(&self) -> (f32, f32) {
+        (self.width as f32, self.height as f32)
+    }
+
+    /// Warps with a 2×3 matrix that maps source pixels to pixels of the result (bilinear; what
+    /// lies outside becomes `border`).
+    ///
+    /// # Errors
+    /// When OpenCV fails.
+    pub fn warp(
+        &self,
+        matrix: [[f64; 3]; 2],
+        width: u32,
+        height: u32,
+        border: u8,
+    ) -> Result<Self, PixelError> {
+        let failed = |error: opencv::Error| PixelError::new("warpAffine", &error);
+        let mut result = Self::filled(width, height, [border; 3]);
+        let size = result.cv_size();
+        {
+            let source = self.as_mat()?;
+            let mut target = result.as_mat_mut()?;
+            let transform = Mat::from_slice_2d(&matrix).map_err(failed)?;
+            imgproc::warp_affine(
+                &source,
+                &mut target,
+                &transform,
+                size,
+                imgproc::INTER_LINEAR,
+                opencv::core::BORDER_CONSTANT,
+                Scalar::all(f64::from(border)),
+            )
+            .map_err(failed)?;
+        }
+        Ok(result)
+    }
+
+    /// Scales to the given size: by area when it shrinks, bilinear when it grows.
+    ///
+    /// # Errors
+    /// When OpenCV fails.
+    pub fn resized(&self, width: u32, height: u32) -> Result<Self, PixelError> {
+        let mut result = Self::filled(width, height, [0; 3]);
+        let size = result.cv_size();
+        let shrinks = result.width < self.width;
+        {
+            let source = self.as_mat()?;
+            let mut target = result.as_mat_mut()?;
+            let how = if shrinks {
+                imgproc::INTER_AREA
+            } else {
+                imgproc::INTER_LINEAR
+            };
+            imgproc::resize(&source, &mut target, size, 0.0, 0.0, how)
+                .map_err(|error| PixelError::new("resize", &error))?;
+        }
+        Ok(result)
+    }
+
+    /// Turned clockwise by `quarters` × 90°.
+    ///
+    /// # Errors
+    /// When OpenCV fails.
+    pub fn turned(&self, quarters: u8) -> Result<Self, PixelError> {
+        let code = match quarters % 4 {
+            0 => return Ok(self.clone()),
+            1 => opencv::core::ROTATE_90_CLOCKWISE,
+            2 => opencv::core::ROTATE_180,
+            _ => opencv::core::ROTATE_90_COUNTERCLOCKWISE,
+        };
+        let swapped = quarters % 2 == 1;
+        let (width, height) = if swapped {
+            (self.height, self.width)
+        } else {
+            (self.width, self.height)
+        };
+        let mut result = Self::filled(width, height, [0; 3]);
+        {
+            let source = self.as_mat()?;
+            let mut target = result.as_mat_mut()?;
+            opencv::core::rotate(&source, &mut target, code)
+                .map_err(|error| PixelError::new("rotate", &error))?;
+        }
+        Ok(result)
+    }
+
+    /// Where a point of [`Self::turned`]`(quarters)` lies in this picture.
+    #[must_use]
+    pub fn unturn(&self, quarters: u8, point: Point) -> Point {
+        let (width, height) = self.size_f32();
+        match quarters % 4 {
+            0 => point,
+            1 => Point::new(point.y, height - point.x),
+            2 => Point::new(width - point.x, height - point.y),
+            _ => Point::new(width - point.y, point.x),
+        }
+    }
+
+    /// Luminance (ITU-R BT.601), one byte a pixel.
+    ///
+    /// # Errors
+    /// When OpenCV fails.
+    pub fn luminance(&self) -> Result<Vec<u8>, PixelError> {
+        let failed = |error: opencv::Error| PixelError::new("cvtColor", &error);
+        let mut grey = vec![0_u8; self.rgb.len() / 3];
+        {
+            let source = self.as_mat()?;
+            let (rows, columns) = (source.rows(), source.cols());
+            let mut target = Mat::new_rows_cols_with_bytes_mut::<u8>(rows, columns, &mut grey)
+                .map_err(failed)?;
+            imgproc::cvt_color_def(&source, &mut target, imgproc::COLOR_RGB2GRAY)
+                .map_err(failed)?;
+        }
+        Ok(grey)
+    }
+
+    fn as_mat(&self) -> Result<opencv::boxed_ref::BoxedRef<'_, Mat>, PixelError> {
+        let size = self.cv_size();
+        Mat::new_rows_cols_with_bytes::<Vec3b>(size.height, size.width, &self.rgb)
+            .map_err(|error| PixelError::new("Mat", &error))
+    }
+
+    fn as_mat_mut(&mut self) -> Result<opencv::boxed_ref::BoxedRefMut<'_, Mat>, PixelError> {
+        let size = self.cv_size();
+        Mat::new_rows_cols_with_bytes_mut::<Vec3b>(size.height, size.width, &mut self.rgb)
+            .map_err(|error| PixelError::new("Mat", &error))
+    }
+
+    #[expect(clippy::cast_possible_wrap, reason = "sides are far below 2^31")]
+    fn cv_size(&self) -> Size {
+        Size::new(self.width as i32, self.height as i32)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 3×2: the red channel counts pixels.
+    fn counted() -> Picture {
+        Picture::new(3, 2, (0..6).flat_map(|n| [n, 0, 0]).collect()).expect("sizes agree")
+    }
+
+    fn red_at(picture: &Picture, x: u32, y: u32) -> u8 {
+        picture.rgb()[((y * picture.width() + x) * 3) as usize]
+    }
+
+    #[test]
+    fn a_picture_needs_exactly_its_bytes() {
+        assert!(Picture::new(2, 2, vec![0; 11]).is_none());
+        assert!(Picture::new(0, 2, vec![]).is_none());
+        assert!(Picture::new(2, 2, vec![0; 12]).is_some());
+    }
+
+    #[test]
+    fn unturn_undoes_turned() {
+        let picture = counted();
+        for quarters in 0..4 {
+            let turned = picture.turned(quarters).expect("turns");
+            for y in 0..turned.height() {
+                for x in 0..turned.width() {
+                    // Pixel centres map to pixel centres.
+                    let centre = Point::new(x as f32 + 0.5, y as f32 + 0.5);
+                    let there = picture.unturn(quarters, centre);
+                    let value = red_at(&picture, there.x as u32, there.y as u32);
+                    assert_eq!(red_at(&turned, x, y), value, "{quarters} {x} {y}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_pixels() {
+        assert_eq!(format!("{:?}", counted()), "Picture(3×2)");
+    }
+
+    #[test]
+    fn resizing_keeps_a_flat_colour() {
+        let flat = Picture::filled(10, 10, [7, 8, 9]);
+        assert_eq!(
+            flat.resized(3, 4).expect("resizes").rgb(),
+            [7, 8, 9].repeat(12)
+        );
+        assert_eq!(
+            flat.resized(13, 14).expect("resizes").rgb(),
+            [7, 8, 9].repeat(182)
+        );
+    }
+}

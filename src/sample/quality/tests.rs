@@ -1,0 +1,113 @@
+use super::*;
+use crate::sample::align::{ARCFACE_112, aligned_crop};
+use crate::sample::geometry::{Landmarks, Point, Rect};
+
+/// A textured picture with a frontal face of 112 pixels at (100, 100).
+fn scene(light: f64) -> (Picture, Face, Picture) {
+    let texture = |n: usize| {
+        let noise = (n.wrapping_mul(2_654_435_761) >> 7) % 80;
+        ((80 + noise) as f64 * light).min(255.0) as u8
+    };
+    let rgb: Vec<u8> = (0..320 * 320).flat_map(|n| [texture(n); 3]).collect();
+    let picture = Picture::new(320, 320, rgb).expect("sizes agree");
+    let shift = |p: Point| Point::new(p.x + 100.0, p.y + 100.0);
+    let face = Face {
+        rect: Rect {
+            x: 100.0,
+            y: 100.0,
+            width: 112.0,
+            height: 112.0,
+        },
+        landmarks: Landmarks::from_points(ARCFACE_112.points.map(shift)),
+        confidence: 0.9,
+    };
+    let crop = aligned_crop(&picture, &face.landmarks, &ARCFACE_112).expect("aligns");
+    (picture, face, crop)
+}
+
+fn faults_of(picture: &Picture, face: &Face, crop: &Picture, limit: u8) -> Vec<ReasonCode> {
+    let measures = assess(picture, face, 0, crop, limit).expect("measures");
+    assert_eq!(measures.len(), Component::ALL.len());
+    faults(&measures).collect()
+}
+
+#[test]
+fn a_good_face_has_no_faults() {
+    let (picture, face, crop) = scene(1.0);
+    assert_eq!(faults_of(&picture, &face, &crop, 50), []);
+}
+
+#[test]
+fn darkness_and_glare_are_told_apart() {
+    let (picture, face, crop) = scene(0.15);
+    assert!(faults_of(&picture, &face, &crop, 50).contains(&ReasonCode::TooDark));
+    let (picture, face, crop) = scene(3.0);
+    assert!(faults_of(&picture, &face, &crop, 50).contains(&ReasonCode::TooBrightBacklit));
+}
+
+#[test]
+fn references_get_laxer_limits_than_probes() {
+    let (picture, mut face, crop) = scene(1.0);
+    let centre = face.rect.centre();
+    face.rect = face.rect.scaled(50.0 / 112.0);
+    let shrink = |p: Point| {
+        Point::new(
+            centre.x + (p.x - centre.x) * 0.5,
+            centre.y + (p.y - centre.y) * 0.5,
+        )
+    };
+    face.landmarks = Landmarks::from_points(face.landmarks.points().map(shrink));
+    let limits = QualityLimits::default();
+    let probe = faults_of(&picture, &face, &crop, limits.of(SampleRole::Probe));
+    assert!(probe.contains(&ReasonCode::FaceTooSmall), "{probe:?}");
+    assert_eq!(
+        faults_of(&picture, &face, &crop, limits.of(SampleRole::Reference)),
+        []
+    );
+}
+
+#[test]
+fn a_face_that_leaves_the_picture_is_cropped() {
+    let (picture, mut face, crop) = scene(1.0);
+    face.rect.y = -30.0;
+    assert_eq!(
+        faults_of(&picture, &face, &crop, 50),
+        [ReasonCode::FaceCropped]
+    );
+}
+
+#[test]
+fn a_turned_head_is_a_pose() {
+    let (picture, mut face, crop) = scene(1.0);
+    face.landmarks.nose_tip.x += 0.6 * face.landmarks.inter_eye_px();
+    assert_eq!(faults_of(&picture, &face, &crop, 50), [ReasonCode::Pose]);
+}
+
+#[test]
+fn what_cannot_be_assessed_does_not_fail() {
+    let (picture, mut face, crop) = scene(1.0);
+    face.rect = face.rect.scaled(4.0);
+    let measures = assess(&picture, &face, 0, &crop, 50).expect("measures");
+    let backlight = measures
+        .iter()
+        .find(|m| m.component == Component::Backlight);
+    let backlight = backlight.expect("always there");
+    assert_eq!(
+        (backlight.value, backlight.verdict()),
+        (None, QualityVerdict::NotAssessed)
+    );
+}
+
+#[test]
+fn every_scale_is_anchored_at_both_limits() {
+    for component in Component::ALL {
+        let Scale(anchors) = component.scale();
+        assert!(anchors.is_sorted_by(|a, b| a.0 < b.0), "{component:?}");
+        for limit in [25.0, 50.0] {
+            assert!(
+                anchors.iter().any(|(_, value)| *value == limit),
+                "{component:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! A request's way through the service: two samples to the lanes, their templates compared, a
+//! decision. Knows no transport and no runtime.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::compare::{ContractMismatch, Similarity, compare};
+use crate::decision::{Evidence, Policy, PolicySet, ReasonCode, Verdict, decide};
+use crate::engine::{Class, Completed, Engine, JobError, Reply, SubmitError};
+use crate::pipeline::{Goal, Pipeline, SampleError, SampleResult, SampleTask};
+use crate::sample::SampleRole;
+use crate::sample::decode::DecodeError;
+use crate::sample::detect::FaceChoice;
+
+/// Two samples to compare.
+#[derive(Debug, Clone)]
+pub struct VerifyTask {
+    /// The live capture, encoded.
+    pub probe: Bytes,
+    /// The enrolled side, encoded.
+    pub reference: Bytes,
+    /// Id of the policy; empty means the default one.
+    pub policy: String,
+}
+
+/// How urgent a request is, and until when its answer is of use.
+#[derive(Debug, Clone, Copy)]
+pub struct Urgency {
+    /// The class it is served in.
+    pub class: Class,
+    /// Nobody waits after this.
+    pub deadline: Option<Instant>,
+}
+
+/// A decision with all that led to it.
+#[derive(Debug)]
+pub struct Verification {
+    /// The decision and its reasons.
+    pub verdict: Verdict,
+    /// Present exactly when the samples were compared.
+    pub similarity: Option<Similarity>,
+    /// The policy that decided.
+    pub policy: Policy,
+    /// The probe.
+    pub probe: SampleResult,
+    /// The reference.
+    pub reference: SampleResult,
+    /// From the call to the decision.
+    pub total: Duration,
+}
+
+/// A request that has no decision.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// No such policy.
+    #[error(
+        "there is no policy named \"{policy}\"; GetServiceInfo and `padan models list` name them"
+    )]
+    UnknownPolicy {
+        /// The name in the request.
+        policy: String,
+    },
+    /// A sample is not an acceptable image.
+    #[error("{cause}")]
+    Image {
+        /// Which sample.
+        role: SampleRole,
+        /// What is wrong.
+        cause: DecodeError,
+    },
+    /// No capacity now.
+    #[error("no capacity now")]
+    Busy {
+        /// When there is likely some again.
+        retry_after: Duration,
+    },
+    /// The deadline passed.
+    #[error("the deadline passed before a decision was made")]
+    Expired,
+    /// The service is going away.
+    #[error("the service is shutting down")]
+    Closed,
+    /// padan broke.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<SubmitError> for VerifyError {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::Full { retry_after } => Self::Busy { retry_after },
+            SubmitError::Closed => Self::Closed,
+        }
+    }
+}
+
+impl From<JobError> for VerifyError {
+    fn from(error: JobError) -> Self {
+        match error {
+            JobError::Expired => Self::Expired,
+            JobError::Crashed => Self::Internal("a worker failed".to_owned()),
+        }
+    }
+}
+
+impl From<ContractMismatch> for VerifyError {
+    fn from(error: ContractMismatch) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+/// Compares samples by policies, on the lanes of one engine.
+pub struct Verifier {
+    engine: Engine<Pipeline>,
+    policies: PolicySet,
+}
+
+impl Verifier {
+    /// A verifier on a running engine.
+    #[must_use]
+    pub fn new(engine: Engine<Pipeline>, policies: PolicySet) -> Self {
+        Self { engine, policies }
+    }
+
+    /// The engine it works on.
+    #[must_use]
+    pub fn engine(&self) -> &Engine<Pipeline> {
+        &self.engine
+    }
+
+    /// The policies it decides by.
+    #[must_use]
+    pub fn policies(&self) -> &PolicySet {
+        &self.policies
+    }
+
+    /// Compares a probe with a reference and decides. The two run on two lanes when two are free.
+    ///
+    /// # Errors
+    /// When there is no decision; never because of what the samples show.
+    pub async fn verify(
+        &self,
+        task: VerifyTask,
+        urgency: Urgency,
+    ) -> Result<Verification, VerifyError> {
+        let started = Instant::now();
+        let policy = self.policy(&task.policy)?.clone();
+        let sample = |image, role| SampleTask {
+            image,
+            role,
+            choice: FaceChoice::Largest,
+            goal: Goal::Embed,
+        };
+        let tasks = [
+            sample(task.probe, SampleRole::Probe),
+            sample(task.reference, SampleRole::Reference),
+        ];
+        let [probe, reference] = self.engine.submit(urgency.class, urgency.deadline, tasks)?;
+        let probe = finish(probe, SampleRole::Probe).await?;
+        let reference = finish(reference, SampleRole::Reference).await?;
+        let similarity = match (&probe.template, &reference.template) {
+            (Some(probe), Some(reference)) => Some(compare(probe, reference)?),
+            _ => None,
+        };
+        let evidence = Evidence {
+            probe_faults: &probe.faults,
+            reference_faults: &reference.faults,
+            similarity,
+        };
+        Ok(Verification {
+            verdict: decide(&policy, &evidence),
+            similarity,
+            policy,
+            probe,
+            reference,
+            total: started.elapsed(),
+        })
+    }
+
+    /// Looks at one sample: faces, quality, faults. Makes no template.
+    ///
+    /// # Errors
+    /// When the sample is no image, or there is no capacity or time.
+    pub async fn assess(
+        &self,
+        image: Bytes,
+        role: SampleRole,
+        urgency: Urgency,
+    ) -> Result<SampleResult, VerifyError> {
+        let task = SampleTask {
+            image,
+            role,
+            choice: FaceChoice::Largest,
+            goal: Goal::Assess,
+        };
+        let [reply] = self
+            .engine
+            .submit(urgency.class, urgency.deadline, [task])?;
+        finish(reply, role).await
+    }
+
+    fn policy(&self, id: &str) -> Result<&Policy, VerifyError> {
+        self.policies
+            .find(id)
+            .ok_or_else(|| VerifyError::UnknownPolicy {
+                policy: id.to_owned(),
+            })
+    }
+}
+
+/// The reasons to give for one sample's faults: those of a reference are not cured by a capture.
+#[must_use]
+pub fn reasons_for(role: SampleRole, faults: &[ReasonCode]) -> Vec<ReasonCode> {
+    match role {
+        SampleRole::Reference if !faults.is_empty() => vec![ReasonCode::ReferenceLowQuality],
+        _ => faults.to_vec(),
+    }
+}
+
+async fn finish(
+    reply: Reply<Result<SampleResult, SampleError>>,
+    role: SampleRole,
+) -> Result<SampleResult, VerifyError> {
+    let Completed { output, queued } = reply.wait().await?;
+    match output {
+        Ok(mut result) => {
+            result.times.queue = queued;
+            Ok(result)
+        }
+        Err(SampleError::Image(cause)) => Err(VerifyError::Image { role, cause }),
+        Err(error) => Err(VerifyError::Internal(error.to_string())),
+    }
+}
