@@ -1,0 +1,24 @@
+//! One binary for all tests against the real thing: real models, a real server on a real socket,
+//! real portraits.
+
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "tests fail by panicking"
+)]
+
+mod support;
+
+mod bad_input;
+mod decisions;
+mod detection;
+mod golden;
+mod load;
+mod overload;
+mod privacy;
+mod protocol;
+mod start;
+mod tidy;
