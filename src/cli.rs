@@ -76,7 +76,7 @@ pub fn run(args: Args) -> ExitCode {
 fn run_command(command: Command, config: Config) -> Outcome {
     match command {
         Command::Serve(args) => serve::run(&args, config),
-        Command::Verify(args) => verify::run(args, &quiet(config)),
+        Command::Verify(args) => verify::run(&args, &quiet(config)),
         Command::Assess(args) => assess::run(&args, &quiet(config)),
         Command::Models(command) => models::run(&command, &quiet(config)),
         Command::Evaluate(args) => evaluate::run(&args, &quiet(config)),

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
 use bytes::Bytes;
-use sha2::{Digest, Sha256};
 
 use crate::decision::{Calibration, CalibrationTarget};
+use crate::digest::sha256_hex;
 use crate::embed::{ContractId, Embedding};
 use crate::engine::{Class, Engine, JobError, Reply, SubmitError};
 use crate::pipeline::{Goal, Pipeline, SampleError, SampleResult, SampleTask};
@@ -199,7 +199,7 @@ fn acquire(
             path: path.display().to_string(),
             cause,
         })?;
-        let sha256 = hexadecimal(&Sha256::digest(&image));
+        let sha256 = sha256_hex(&image);
         let reply = submit(engine, image.into(), task.gated)
             .map_err(|error| EvaluationError::Pipeline(error.to_string()))?;
         in_flight.push_back((name, sha256, reply));
@@ -242,13 +242,9 @@ fn finish(reply: Reply<Output>) -> Result<Option<Embedding>, EvaluationError> {
 }
 
 fn data_digest(samples: &BTreeMap<String, Acquired>) -> String {
-    let mut digest = Sha256::new();
-    for (name, sample) in samples {
-        digest.update(format!("{name} {}\n", sample.sha256));
-    }
-    hexadecimal(&digest.finalize())
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let lines: Vec<String> = samples
+        .iter()
+        .map(|(name, sample)| format!("{name} {}\n", sample.sha256))
+        .collect();
+    sha256_hex(lines.concat().as_bytes())
 }

@@ -29,6 +29,7 @@
 //! | [`evaluation`] | accuracy on lists of pairs | [`evaluation::evaluate`] |
 //! | [`report`] | tables, JSON and HTML for people | [`report::html`] |
 //! | [`telemetry`] | logs and metrics | [`telemetry::Metrics`] |
+//! | [`digest`] | SHA-256 as text | [`digest::sha256_hex`] |
 //! | [`config`] | command line, file, environment → validated settings | [`config::Config::load`] |
 //! | [`app`] | puts it all together | [`app::App::start`] |
 //! | [`cli`] | one file for each subcommand | [`cli::run`] |
@@ -71,6 +72,8 @@ pub mod evaluation;
 pub mod report;
 
 pub mod telemetry;
+
+pub mod digest;
 
 pub mod config;
 

@@ -8,21 +8,20 @@ use crate::config::{Config, VerifyArgs};
 use crate::grpc::proto;
 use crate::report::{self, Comparison};
 
-pub fn run(args: VerifyArgs, config: &Config) -> Outcome {
+pub fn run(args: &VerifyArgs, config: &Config) -> Outcome {
     let pair = Pair {
         probe: super::read_sample(&args.probe)?,
         reference: super::read_sample(&args.reference)?,
     };
     let runtime = super::runtime()?;
-    let response = match &args.server {
-        Some(url) => runtime.block_on(async {
+    let response = if let Some(url) = &args.server {
+        runtime.block_on(async {
             let mut client = client::connect(url).await?;
             client::verify_there(&mut client, &pair, &args.policy).await
-        })?,
-        None => {
-            let app = client::start_small(config)?;
-            runtime.block_on(client::verify_here(&app, &pair, &args.policy))?
-        }
+        })?
+    } else {
+        let app = client::start_small(config)?;
+        runtime.block_on(client::verify_here(&app, &pair, &args.policy))?
     };
     let exit_code = exit_code(response.decision());
     if args.json {

@@ -127,7 +127,7 @@ pub struct EvaluateArgs {
     /// Pair list in LFW's format
     #[arg(long, value_name = "FILE")]
     pub pairs: PathBuf,
-    /// Folder of NAME/NAME_0001.jpg
+    /// Folder of `NAME/NAME_0001.jpg`
     #[arg(long, value_name = "DIR")]
     pub images: PathBuf,
     /// Apply the quality limits: what fails them is a failure to acquire

@@ -21,7 +21,7 @@ pub enum LogFormat {
 }
 
 /// The file.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConfigFile {
     /// Which licences are allowed.
@@ -43,7 +43,7 @@ pub struct ConfigFile {
 }
 
 /// `[models]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Models {
     /// Folder of the manifest.
@@ -57,7 +57,7 @@ pub struct Models {
 }
 
 /// `[engine]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Engine {
     /// Threads that work on samples; 0: one for each core.
@@ -67,7 +67,8 @@ pub struct Engine {
 }
 
 /// `[limits]`
-#[derive(Debug, Clone, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "these are the names of the keys")]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Most bytes of one encoded sample.
@@ -79,7 +80,7 @@ pub struct Limits {
 }
 
 /// `[server]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Server {
     /// gRPC address.
@@ -99,7 +100,7 @@ pub struct Server {
 }
 
 /// `[log]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// How lines look.
@@ -109,7 +110,7 @@ pub struct Log {
 }
 
 /// `[[policy]]`
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyEntry {
     /// Its name.

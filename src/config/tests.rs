@@ -62,3 +62,23 @@ fn the_command_line_is_well_formed() {
     use clap::CommandFactory;
     Args::command().debug_assert();
 }
+
+#[test]
+fn the_documented_defaults_are_the_defaults() {
+    let page = include_str!("../../docs/operating.md");
+    let block = page
+        .split("```toml")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    let documented: ConfigFile = toml::from_str(block.expect("a block")).expect("parses");
+    let defaults = ConfigFile::default();
+    assert_eq!(documented.policies(), defaults.policies());
+    let policy = Vec::new();
+    assert_eq!(
+        ConfigFile {
+            policy,
+            ..documented
+        },
+        defaults
+    );
+}

@@ -1,9 +1,8 @@
 //! A policy: the threshold and review band of one use, tied to a calibration and a contract.
 
-use sha2::{Digest, Sha256};
-
 use super::{Calibration, CalibrationError};
 use crate::compare::Similarity;
+use crate::digest::sha256_hex;
 use crate::embed::ContractId;
 
 /// What an operator writes in the configuration.
@@ -134,12 +133,7 @@ impl Policy {
 
 /// The first eight hexadecimal digits of a text's SHA-256.
 fn short_digest(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
-    digest
-        .iter()
-        .take(4)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    sha256_hex(text.as_bytes()).chars().take(8).collect()
 }
 
 /// The policies of a server, by name.

@@ -206,11 +206,11 @@ async fn report_readiness(
     verifier: Arc<Verifier>,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let mut reported = None;
+    let mut announced = None;
     loop {
         let is_stopped = *stopped.borrow();
         let is_ready = !is_stopped && verifier.engine().lanes_alive() > 0;
-        if reported != Some(is_ready) {
+        if announced != Some(is_ready) {
             let status = if is_ready {
                 ServingStatus::Serving
             } else {
@@ -219,7 +219,7 @@ async fn report_readiness(
             let service = proto::face_verification_server::SERVICE_NAME;
             reporter.set_service_status(service, status).await;
             reporter.set_service_status("", status).await;
-            reported = Some(is_ready);
+            announced = Some(is_ready);
         }
         if is_stopped {
             return;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
+use crate::digest::sha256_hex;
 use crate::embed::ContractId;
 use crate::sample::align::{AlignmentTemplate, TEMPLATES};
 
@@ -265,7 +265,7 @@ impl Manifest {
             return Err(entry.problem("the file is larger than 1 GiB"));
         }
         let content = std::fs::read(&path).map_err(unreadable)?;
-        let found = hexadecimal(&Sha256::digest(&content));
+        let found = sha256_hex(&content);
         if found != entry.sha256 {
             return Err(ManifestError::Digest {
                 path,
@@ -360,14 +360,10 @@ impl ModelEntry {
             self.alignment.as_deref().unwrap_or_default(),
             self.dimension.unwrap_or_default()
         );
-        let digest = hexadecimal(&Sha256::digest(preprocessing.as_bytes()));
+        let digest = sha256_hex(preprocessing.as_bytes());
         let short: String = digest.chars().take(16).collect();
         ContractId::new(&format!("{}:{short}", self.id))
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

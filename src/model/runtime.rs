@@ -63,10 +63,6 @@ impl Runtime {
 
     /// The library's version, as it says itself.
     #[must_use]
-    #[expect(
-        clippy::unused_self,
-        reason = "asking before the library is loaded would load another"
-    )]
     pub fn version(&self) -> String {
         let info = ort::info();
         let branch = info

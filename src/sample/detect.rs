@@ -83,10 +83,10 @@ pub fn locate(
         FaceChoice::Largest => (!faces.is_empty()).then_some(0),
         FaceChoice::Central => nearest(&faces, centre_of(picture)),
     };
-    if let Some(face) = selected.and_then(|index| faces.get_mut(index)) {
-        if found.is_coarse(face) {
-            *face = ladder::refine(detector, picture, face, found.quarter_turns)?.unwrap_or(*face);
-        }
+    if let Some(face) = selected.and_then(|index| faces.get_mut(index))
+        && found.is_coarse(face)
+    {
+        *face = ladder::refine(detector, picture, face, found.quarter_turns)?.unwrap_or(*face);
     }
     let faults = match selected {
         None => vec![ReasonCode::NoFace],

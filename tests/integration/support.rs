@@ -1,8 +1,10 @@
 //! A server on a free port, a client, and the portraits.
 
+mod process;
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,10 +12,20 @@ use padan::app::App;
 use padan::config::{Config, SharedArgs};
 use padan::grpc::proto::face_verification_client::FaceVerificationClient;
 use padan::grpc::{self, Drained, ServeError, proto};
+use padan::model::{Manifest, ModelTask, OrtEmbedder, Profile, Runtime, YunetDetector};
+use padan::sample::decode::ImageLimits;
+use padan::sample::picture::Picture;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tonic::Status;
 use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt;
+
+pub use process::{ServerProcess, padan, run};
 
 pub fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -21,7 +33,9 @@ pub fn repository() -> PathBuf {
 
 pub fn portrait(name: &str) -> Bytes {
     let path = repository().join("tests/portraits").join(name);
-    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).into()
+    std::fs::read(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        .into()
 }
 
 /// The default configuration with the repository's models and two lanes.
@@ -47,7 +61,9 @@ impl TestServer {
     pub async fn start(config: &Config) -> Self {
         let app = App::start(config).expect("the app starts");
         let scrape = app.scrape();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (stop, stopped) = oneshot::channel();
         let server = config.server.clone();
@@ -69,7 +85,9 @@ impl TestServer {
     }
 
     pub async fn client(&self) -> FaceVerificationClient<Channel> {
-        FaceVerificationClient::connect(self.url.clone()).await.expect("connects")
+        FaceVerificationClient::connect(self.url.clone())
+            .await
+            .expect("connects")
     }
 
     /// Asks the server to stop; returns how it ended.
@@ -83,14 +101,21 @@ impl TestServer {
 }
 
 pub fn sample(image: impl Into<Bytes>) -> proto::Sample {
-    proto::Sample { image: image.into() }
+    proto::Sample {
+        image: image.into(),
+    }
 }
 
-pub fn verify_request(probe: impl Into<Bytes>, reference: impl Into<Bytes>) -> proto::VerifyRequest {
+pub fn verify_request(
+    probe: impl Into<Bytes>,
+    reference: impl Into<Bytes>,
+) -> proto::VerifyRequest {
     proto::VerifyRequest {
         meta: None,
         probe: Some(sample(probe)),
-        reference: Some(proto::verify_request::Reference::ReferenceSample(sample(reference))),
+        reference: Some(proto::verify_request::Reference::ReferenceSample(sample(
+            reference,
+        ))),
         policy: String::new(),
     }
 }
@@ -110,7 +135,9 @@ pub fn genuine() -> proto::VerifyRequest {
 
 /// The picture in a file of the portraits.
 pub fn picture(name: &str) -> image::RgbImage {
-    image::load_from_memory(&portrait(name)).expect("decodes").into_rgb8()
+    image::load_from_memory(&portrait(name))
+        .expect("decodes")
+        .into_rgb8()
 }
 
 /// A picture as a file.
@@ -143,4 +170,125 @@ impl Drop for TestFolder {
     fn drop(&mut self) {
         drop(std::fs::remove_dir_all(&self.0));
     }
+}
+
+/// The repository's manifest and runtime, for tests that use a model directly.
+fn models() -> (Runtime, Manifest) {
+    let config = config();
+    let runtime = Runtime::load(&config.runtime_library).expect("the library loads");
+    let manifest = Manifest::read(&config.models).expect("the manifest is valid");
+    (runtime, manifest)
+}
+
+/// The detector that the default configuration serves.
+pub fn detector() -> YunetDetector {
+    let (runtime, manifest) = models();
+    let entry = manifest.select(&config().detector, ModelTask::Detector, Profile::Production);
+    YunetDetector::load(&runtime, &manifest, entry.expect("is there")).expect("loads")
+}
+
+/// The embedder that the default configuration serves.
+pub fn embedder() -> OrtEmbedder {
+    let (runtime, manifest) = models();
+    let entry = manifest.select(&config().embedder, ModelTask::Embedder, Profile::Production);
+    OrtEmbedder::load(&runtime, &manifest, entry.expect("is there")).expect("loads")
+}
+
+/// Bytes to pixels by padan's own decoder and default limits.
+pub fn decoded(bytes: &[u8]) -> Picture {
+    padan::sample::decode::decode(bytes, &ImageLimits::default()).expect("decodes")
+}
+
+/// The pixels of an `image` picture.
+pub fn as_picture(image: &image::RgbImage) -> Picture {
+    Picture::new(image.width(), image.height(), image.as_raw().clone()).expect("sizes agree")
+}
+
+/// A server that several tests share, with the default configuration. It has a runtime of its own,
+/// since a test's runtime ends with the test.
+pub struct SharedServer(OnceLock<(tokio::runtime::Runtime, TestServer)>);
+
+impl SharedServer {
+    pub const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    pub fn get(&self) -> &TestServer {
+        let start = || {
+            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+            let server = runtime.block_on(TestServer::with_defaults());
+            (runtime, server)
+        };
+        // On a thread of its own: a runtime cannot block inside another one.
+        let on_a_thread = || std::thread::spawn(start).join().expect("the server starts");
+        &self.0.get_or_init(on_a_thread).1
+    }
+}
+
+impl TestServer {
+    pub async fn health(&self) -> HealthClient<Channel> {
+        HealthClient::connect(self.url.clone())
+            .await
+            .expect("connects")
+    }
+
+    /// Verifies over a connection of its own.
+    pub async fn verify(
+        &self,
+        request: impl tonic::IntoRequest<proto::VerifyRequest>,
+    ) -> Result<proto::VerifyResponse, Status> {
+        let answer = self.client().await.verify(request).await;
+        answer.map(tonic::Response::into_inner)
+    }
+
+    /// A metric's value in a scrape; the name carries the labels, for example `a{b="c"}`.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let text = (self.app_metrics)();
+        let mut lines = text.lines();
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// Whatever was done to it, it serves: health says so, no lane crashed, a genuine pair matches.
+    pub async fn assert_well(&self) {
+        let request = HealthCheckRequest::default();
+        let answer = self
+            .health()
+            .await
+            .check(request)
+            .await
+            .expect("health answers");
+        assert_eq!(answer.into_inner().status(), ServingStatus::Serving);
+        assert_eq!(self.metric("padan_lane_crashes"), Some(0.0));
+        let answer = self
+            .verify(genuine())
+            .await
+            .expect("a genuine pair is answered");
+        assert_eq!(answer.decision(), proto::Decision::Match);
+    }
+}
+
+/// The fields that an error's details name.
+pub fn bad_fields(status: &Status) -> Vec<String> {
+    let details = status.get_details_bad_request();
+    let violations = details.map(|bad| bad.field_violations).unwrap_or_default();
+    violations
+        .into_iter()
+        .map(|violation| violation.field)
+        .collect()
+}
+
+/// The time after which an error's details say to try again.
+pub fn retry_delay(status: &Status) -> Option<Duration> {
+    status.get_details_retry_info()?.retry_delay
+}
+
+/// Waits until `holds` says so, at most a minute.
+pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let polling = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(60), polling).await;
+    assert!(in_time.is_ok(), "within a minute: {what}");
 }

@@ -34,10 +34,9 @@ pub fn verify(request: proto::VerifyRequest) -> Validated<VerifyTask> {
     let mut violations = Vec::new();
     let meta = meta(request.meta, &mut violations);
     let probe = sample(request.probe, "probe", "probe.image", &mut violations);
-    let reference = match request.reference {
-        Some(proto::verify_request::Reference::ReferenceSample(sample)) => Some(sample),
-        None => None,
-    };
+    let reference = request
+        .reference
+        .map(|proto::verify_request::Reference::ReferenceSample(sample)| sample);
     let reference = sample(
         reference,
         "reference_sample",
