@@ -8,6 +8,7 @@
 #   runtime    the ONNX Runtime library, into .runtime/
 #   python     a virtual environment for the Python tests and models/prepare, into .runtime/
 #   tools      cargo-deny for `make check`, into .runtime/
+#   fuzz       cargo-fuzz for `make fuzz`, into .runtime/; checks that there is a nightly Rust
 #   published  the models as OpenCV Zoo publishes them, for `make models`, into .runtime/
 #
 # Everything but `system` stays inside .runtime/. Downloads are pinned by SHA-256. Exit codes: 0 ready, 2 something is
@@ -21,6 +22,7 @@ readonly SETUP=.setup
 readonly CARGO_MIN=1.92
 readonly ORT_VERSION=1.31.1
 readonly DENY_VERSION=0.20.2
+readonly FUZZ_VERSION=0.13.2
 
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
     readonly GREEN=$'\e[32m' BOLD=$'\e[1m' RESET=$'\e[0m'
@@ -228,28 +230,42 @@ part_python() {
 
 # ---------------------------------------------------------------- tools
 
+# Builds cargo-$1 of version $2 into .runtime/, unless it is there or on the PATH in that version or a newer one.
+ensure_cargo_tool() {
+    local tool=$1 version=$2 found
+    found=$(PATH=$PWD/$RUNTIME/cargo-tools/bin:$PATH cargo "$tool" --version 2>/dev/null | cut -d ' ' -f 2 || true)
+    [[ -z $found ]] || ! at_least "$found" "$version" || return 0
+    doing "cargo-$tool" "building version $version (once, some minutes; log: $RUNTIME/cargo-$tool.log)"
+    # A check tool need not be fast, it should be built fast.
+    if ! retry env CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+        CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false \
+        CARGO_TARGET_DIR="$RUNTIME/cargo-tools/build" \
+        cargo install "cargo-$tool" --version "=$version" --locked --root "$RUNTIME/cargo-tools" \
+        >"$RUNTIME/cargo-$tool.log" 2>&1 </dev/null; then
+        tail -n 15 "$RUNTIME/cargo-$tool.log" >&2
+        fail "cargo-$tool could not be built; the lines above say why."
+    fi
+    rm -rf "$RUNTIME/cargo-tools/build"
+}
+
 part_tools() {
-    local component found
+    local component
     for component in fmt clippy; do
         cargo "$component" --version >/dev/null 2>&1 ||
             fail "cargo $component is missing. Install it, then try again:" "rustup component add rustfmt clippy"
     done
-    found=$(PATH=$PWD/$RUNTIME/cargo-tools/bin:$PATH cargo deny --version 2>/dev/null | cut -d ' ' -f 2 || true)
-    if [[ -z $found ]] || ! at_least "$found" "$DENY_VERSION"; then
-        doing tools "building cargo-deny $DENY_VERSION (once, some minutes; log: $RUNTIME/cargo-deny.log)"
-        # A check tool need not be fast, it should be built fast.
-        if ! retry env CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
-            CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=false \
-            CARGO_TARGET_DIR="$RUNTIME/cargo-tools/build" \
-            cargo install cargo-deny --version "=$DENY_VERSION" --locked --root "$RUNTIME/cargo-tools" \
-            >"$RUNTIME/cargo-deny.log" 2>&1 </dev/null; then
-            tail -n 15 "$RUNTIME/cargo-deny.log" >&2
-            fail "cargo-deny could not be built; the lines above say why."
-        fi
-        rm -rf "$RUNTIME/cargo-tools/build"
-        found=$DENY_VERSION
-    fi
-    ready tools "cargo-deny $found"
+    ensure_cargo_tool deny "$DENY_VERSION"
+    ready tools "cargo-deny $DENY_VERSION or newer"
+}
+
+# ---------------------------------------------------------------- fuzz
+
+part_fuzz() {
+    cargo +nightly --version >/dev/null 2>&1 ||
+        fail "fuzzing needs nightly Rust beside the stable one. Install it, then try again:" \
+            "rustup toolchain install nightly --profile minimal"
+    ensure_cargo_tool fuzz "$FUZZ_VERSION"
+    ready fuzz "cargo-fuzz $FUZZ_VERSION or newer, $(cargo +nightly --version)"
 }
 
 # ---------------------------------------------------------------- published
@@ -282,9 +298,9 @@ part_published() {
 # ---------------------------------------------------------------- main
 
 readonly PARTS=("$@")
-((${#PARTS[@]})) || fail "name the parts to set up:" "$SETUP/setup.sh system rust runtime python tools published"
+((${#PARTS[@]})) || fail "name the parts to set up:" "$SETUP/setup.sh system rust runtime python tools fuzz published"
 for part in "${PARTS[@]}"; do
-    declare -F "part_$part" >/dev/null || fail "there is no part '$part'; there are: system rust runtime python tools published"
+    declare -F "part_$part" >/dev/null || fail "there is no part '$part'; there are: system rust runtime python tools fuzz published"
 done
 mkdir -p "$RUNTIME"
 exec 9>"$RUNTIME/lock"

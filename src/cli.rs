@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use bytes::Bytes;
 
 use crate::app::AppError;
-use crate::config::{Args, Command, Config, ConfigError};
+use crate::config::{Args, Command, Config, ConfigError, SharedArgs};
 
 /// Why a command did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -64,34 +64,37 @@ const ANSWER_NO: u8 = 1;
 /// Runs a command, and says on standard error what went wrong.
 #[must_use]
 pub fn run(args: Args) -> ExitCode {
-    let outcome = Config::load(&args.shared)
-        .map_err(Failure::from)
-        .and_then(|config| run_command(args.command, config));
-    outcome.unwrap_or_else(|failure| {
+    run_command(args.command, &args.shared).unwrap_or_else(|failure| {
         eprintln!("padan: {failure}");
         failure.exit_code()
     })
 }
 
-fn run_command(command: Command, config: Config) -> Outcome {
+fn run_command(command: Command, shared: &SharedArgs) -> Outcome {
     match command {
-        Command::Serve(args) => serve::run(&args, config),
-        Command::Verify(args) => verify::run(&args, &quiet(config)),
-        Command::Assess(args) => assess::run(&args, &quiet(config)),
-        Command::Models(command) => models::run(&command, &quiet(config)),
-        Command::Evaluate(args) => evaluate::run(&args, &quiet(config)),
-        Command::Demo(args) => demo::run(&args, &quiet(config)),
+        Command::Serve(args) => serve::run(&args, Config::load(shared)?),
+        // Asking a server takes no models and no runtime library here.
+        Command::Verify(args) => match &args.server {
+            Some(url) => verify::run_there(&args, url),
+            None => verify::run_here(&args, &quiet(shared)?),
+        },
+        Command::Assess(args) => assess::run(&args, &quiet(shared)?),
+        Command::Models(command) => models::run(&command, &quiet(shared)?),
+        Command::Evaluate(args) => evaluate::run(&args, &quiet(shared)?),
+        Command::Demo(args) => demo::run(&args, &quiet(shared)?),
     }
 }
 
-/// Commands that print an answer log warnings only, unless told otherwise.
-fn quiet(config: Config) -> Config {
+/// The configuration for commands that print an answer: they log warnings only, unless told
+/// otherwise.
+fn quiet(shared: &SharedArgs) -> Result<Config, Failure> {
+    let config = Config::load(shared)?;
     let filter = match config.log_filter.as_str() {
         "info" => "warn",
         other => other,
     };
     crate::telemetry::start_logging(config.log_format, filter);
-    config
+    Ok(config)
 }
 
 /// The bytes of a sample named on the command line.

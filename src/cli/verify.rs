@@ -3,32 +3,44 @@
 use std::process::ExitCode;
 
 use super::client::{self, Pair};
-use super::{ANSWER_NO, Outcome};
+use super::{ANSWER_NO, Failure, Outcome};
 use crate::config::{Config, VerifyArgs};
 use crate::grpc::proto;
 use crate::report::{self, Comparison};
 
-pub fn run(args: &VerifyArgs, config: &Config) -> Outcome {
-    let pair = Pair {
+/// At a server.
+pub fn run_there(args: &VerifyArgs, url: &str) -> Outcome {
+    let pair = read_pair(args)?;
+    let response = super::runtime()?.block_on(async {
+        let mut client = client::connect(url).await?;
+        client::verify_there(&mut client, &pair, &args.policy).await
+    })?;
+    show(args, pair, response)
+}
+
+/// On this machine.
+pub fn run_here(args: &VerifyArgs, config: &Config) -> Outcome {
+    let pair = read_pair(args)?;
+    let app = client::start_small(config)?;
+    let verification = client::verify_here(&app, &pair, &args.policy);
+    let response = super::runtime()?.block_on(verification)?;
+    show(args, pair, response)
+}
+
+fn read_pair(args: &VerifyArgs) -> Result<Pair, Failure> {
+    Ok(Pair {
         probe: super::read_sample(&args.probe)?,
         reference: super::read_sample(&args.reference)?,
-    };
-    let runtime = super::runtime()?;
-    let response = if let Some(url) = &args.server {
-        runtime.block_on(async {
-            let mut client = client::connect(url).await?;
-            client::verify_there(&mut client, &pair, &args.policy).await
-        })?
-    } else {
-        let app = client::start_small(config)?;
-        runtime.block_on(client::verify_here(&app, &pair, &args.policy))?
-    };
-    let exit_code = exit_code(response.decision());
+    })
+}
+
+fn show(args: &VerifyArgs, pair: Pair, response: proto::VerifyResponse) -> Outcome {
     if args.json {
         println!("{:#}", report::json::verify(&response));
     } else {
         println!("{}", report::table::verify(&response));
     }
+    let exit_code = exit_code(response.decision());
     if let Some(path) = &args.report {
         let comparison = Comparison {
             title: "Verification".to_owned(),

@@ -79,11 +79,8 @@ pub enum DecodeError {
         format: ImageFormat,
     },
     /// More passes over the picture than any camera makes.
-    #[error("the JPEG image has more than {limit} scans; save it again as a baseline JPEG")]
-    TooManyScans {
-        /// Scans that are accepted.
-        limit: usize,
-    },
+    #[error("the JPEG image has too many scans for its size; save it again as a baseline JPEG")]
+    TooManyScans,
     /// The decoder refused the content.
     #[error("the {format} image is damaged or uses an unsupported feature")]
     Malformed {

@@ -3,7 +3,11 @@
 use super::{DecodeError, ImageFormat};
 
 /// Encoders write about ten scans for a progressive picture; each costs a pass over all blocks.
-pub const SCANS_MAX: usize = 100;
+pub const SCANS_MAX: u64 = 100;
+
+/// Pixels that all scans together may touch: ten scans of the largest accepted picture. Bounds the
+/// time that decoding takes, which no deadline can interrupt.
+pub const SCANNED_PIXELS_MAX: u64 = 250_000_000;
 
 const START_OF_SCAN: u8 = 0xDA;
 const END_OF_IMAGE: u8 = 0xD9;
@@ -19,7 +23,7 @@ pub fn check_structure(bytes: &[u8]) -> Result<(), DecodeError> {
     let truncated = DecodeError::Truncated {
         format: ImageFormat::Jpeg,
     };
-    let mut scans = 0;
+    let (mut scans, mut pixels) = (0, 0_u64);
     let mut rest = bytes.get(2..).unwrap_or_default();
     while let Some((marker, after)) = next_marker(rest) {
         match marker {
@@ -28,10 +32,13 @@ pub fn check_structure(bytes: &[u8]) -> Result<(), DecodeError> {
             // Markers without a segment: fill bytes, TEM, restart.
             0x00 | 0x01 | 0xFF | 0xD0..=0xD8 => rest = after,
             _ => {
-                if marker == START_OF_SCAN {
+                if is_frame_header(marker) {
+                    pixels = pixels.max(frame_pixels(after).ok_or(truncated.clone())?);
+                } else if marker == START_OF_SCAN {
                     scans += 1;
-                    if scans > SCANS_MAX {
-                        return Err(DecodeError::TooManyScans { limit: SCANS_MAX });
+                    // One scan is bounded by the limit on pixels, which has its own error.
+                    if scans > SCANS_MAX || (scans > 1 && pixels * scans > SCANNED_PIXELS_MAX) {
+                        return Err(DecodeError::TooManyScans);
                     }
                 }
                 rest = skip_segment(after).ok_or(truncated.clone())?;
@@ -50,6 +57,18 @@ fn next_marker(bytes: &[u8]) -> Option<(u8, &[u8])> {
         [marker, after @ ..] => Some((*marker, after)),
         [] => None,
     }
+}
+
+/// The markers SOF0 to SOF15, without DHT, JPG and DAC that lie among them.
+fn is_frame_header(marker: u8) -> bool {
+    matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC)
+}
+
+/// Width × height out of a frame header: after length and precision come height and width.
+fn frame_pixels(segment: &[u8]) -> Option<u64> {
+    let [height_high, height_low, width_high, width_low] = *segment.get(3..)?.first_chunk::<4>()?;
+    let side = |high, low| u64::from(u16::from_be_bytes([high, low]));
+    Some(side(height_high, height_low) * side(width_high, width_low))
 }
 
 /// What follows a segment; its first two bytes are its length, themselves included.

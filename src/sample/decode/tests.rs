@@ -212,24 +212,38 @@ fn crc32(bytes: &[u8]) -> u32 {
     })
 }
 
-#[test]
-fn a_jpeg_with_endless_scans_is_refused() {
-    let whole = jpeg();
-    let scan = whole
-        .windows(2)
-        .position(|pair| pair == [0xFF, 0xDA])
-        .expect("has a scan");
+/// Where a marker stands in a JPEG file.
+fn marker_at(bytes: &[u8], marker: u8) -> usize {
+    let found = bytes.windows(2).position(|pair| pair == [0xFF, marker]);
+    found.expect("has the marker")
+}
+
+/// The JPEG with its scan repeated.
+fn with_scans(whole: &[u8], scans: u64) -> Vec<u8> {
+    let scan = marker_at(whole, 0xDA);
     let body = &whole[scan..whole.len() - 2];
     let mut bytes = whole[..scan].to_vec();
-    (0..=jpeg::SCANS_MAX).for_each(|_| bytes.extend(body));
+    (0..scans).for_each(|_| bytes.extend(body));
     bytes.extend([0xFF, 0xD9]);
-    let refused = decoded(&bytes).expect_err("too many scans");
-    assert_eq!(
-        refused,
-        DecodeError::TooManyScans {
-            limit: jpeg::SCANS_MAX
-        }
-    );
+    bytes
+}
+
+#[test]
+fn a_jpeg_with_endless_scans_is_refused() {
+    let refused = decoded(&with_scans(&jpeg(), jpeg::SCANS_MAX + 1));
+    assert_eq!(refused, Err(DecodeError::TooManyScans));
+}
+
+#[test]
+fn a_large_jpeg_may_have_fewer_scans_than_a_small_one() {
+    let mut large = jpeg();
+    let frame = marker_at(&large, 0xC0);
+    // 8000 × 3000 pixels.
+    large[frame + 5..frame + 9].copy_from_slice(&[0x0B, 0xB8, 0x1F, 0x40]);
+    assert_eq!(jpeg::check_structure(&with_scans(&large, 10)), Ok(()));
+    let refused = jpeg::check_structure(&with_scans(&large, 11));
+    assert_eq!(refused, Err(DecodeError::TooManyScans));
+    assert_eq!(jpeg::check_structure(&with_scans(&jpeg(), 11)), Ok(()));
 }
 
 #[test]
