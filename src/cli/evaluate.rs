@@ -61,26 +61,26 @@ fn write_results(args: &EvaluateArgs, evaluation: &Evaluation) -> Result<(), Fai
         None => println!("{}", report::table::evaluation(evaluation)),
     }
     if let Some(path) = &args.calibration {
-        let name = args.pairs.display();
-        let gate = if args.gated {
-            "quality limits applied"
-        } else {
-            "quality limits not applied"
-        };
-        let file_name = args
-            .pairs
-            .parent()
-            .and_then(Path::file_name)
-            .unwrap_or_default();
-        let data = format!("{}, all cross pairs, {gate}", file_name.to_string_lossy());
-        // `Display` of a date is ISO 8601.
-        let today = time::OffsetDateTime::now_utc().date().to_string();
-        let calibration = evaluation.calibration(data, today);
-        let text = toml::to_string(&calibration)
-            .map_err(|error| Failure::Technical(format!("calibration of {name}: {error}")))?;
-        super::write_output(path, &text)?;
+        super::write_output(path, &calibration(args, evaluation)?)?;
     }
     Ok(())
+}
+
+fn calibration(args: &EvaluateArgs, evaluation: &Evaluation) -> Result<String, Failure> {
+    let gate = if args.gated { "applied" } else { "not applied" };
+    let pairs = || {
+        args.pairs
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    let name = args.data.clone().unwrap_or_else(pairs);
+    let data = format!("{name}, all cross pairs, quality limits {gate}");
+    // `Display` of a date is ISO 8601.
+    let today = time::OffsetDateTime::now_utc().date().to_string();
+    toml::to_string(&evaluation.calibration(data, today))
+        .map_err(|error| Failure::Technical(format!("cannot write the calibration: {error}")))
 }
 
 fn progress_bar(length: usize) -> ProgressBar {

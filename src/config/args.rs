@@ -139,6 +139,9 @@ pub struct EvaluateArgs {
     /// Write a calibration file for the server
     #[arg(long, value_name = "FILE")]
     pub calibration: Option<PathBuf>,
+    /// What the data are, in words, for the calibration [default: the name of the pair list]
+    #[arg(long, value_name = "TEXT")]
+    pub data: Option<String>,
 }
 
 /// `padan demo`

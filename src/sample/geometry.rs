@@ -164,6 +164,16 @@ impl Landmarks {
         }
     }
 
+    /// Each landmark half way to its counterpart.
+    #[must_use]
+    pub fn midpoint(&self, other: &Self) -> Self {
+        let mut points = self.points();
+        for (point, other) in points.iter_mut().zip(other.points()) {
+            *point = point.midpoint(other);
+        }
+        Self::from_points(points)
+    }
+
     /// Distance between the eyes, pixels.
     #[must_use]
     pub fn inter_eye_px(&self) -> f32 {

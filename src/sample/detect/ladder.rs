@@ -15,8 +15,12 @@ const CONFIDENCE: f32 = 0.70;
 /// and are wrong, so nothing but a better turn gives them away.
 const UPRIGHT_CONFIDENCE: f32 = 0.93;
 
-/// Side for comparing turns: here the right turn led by the widest margin.
-const TURN_SIDE: u32 = 192;
+/// Second pass. Its landmarks err independently of the first one's, so their mean is steadier;
+/// and at this size the right turn of a picture led by the widest margin.
+const SECOND_SIDE: u32 = 192;
+
+/// Faces of two passes that overlap by this much are one face.
+const SAME_FACE_OVERLAP: f32 = 0.5;
 
 /// A turn must beat the picture as it is by this much.
 const TURN_MARGIN: f32 = 0.01;
@@ -56,23 +60,34 @@ impl Found {
     pub fn is_coarse(&self, face: &Face) -> bool {
         self.scale < 1.0 && face.rect.side() * self.scale < COARSE_SIDE
     }
+
+    /// The same faces, with landmarks half way to those that another pass saw.
+    fn steadied_by(mut self, other: &Self) -> Self {
+        for face in &mut self.faces {
+            let same = |seen: &&Face| seen.rect.overlap(face.rect) >= SAME_FACE_OVERLAP;
+            if let Some(seen) = other.faces.iter().find(same) {
+                face.landmarks = face.landmarks.midpoint(&seen.landmarks);
+            }
+        }
+        self
+    }
 }
 
 /// Takes passes until one finds a face.
 pub fn climb(detector: &mut dyn FaceDetector, picture: &Picture) -> Result<Found, DetectError> {
     let first = pass(detector, picture, FIRST_SIDE, 1.0, CONFIDENCE)?;
+    let second = pass(detector, picture, SECOND_SIDE, 1.0, CONFIDENCE)?;
     if best(&first.faces) >= UPRIGHT_CONFIDENCE {
-        return Ok(first);
+        return Ok(first.steadied_by(&second));
     }
-    let turns = compare_turns(detector, picture)?;
-    if turns.quarter_turns > 0 {
-        return first_pass_turned(detector, picture, turns);
+    if let Some(quarter_turns) = better_turn(detector, picture, best(&second.faces))? {
+        return climb_turned(detector, picture, quarter_turns);
     }
     if !first.faces.is_empty() {
-        return Ok(first);
+        return Ok(first.steadied_by(&second));
     }
-    if !turns.faces.is_empty() {
-        return Ok(turns);
+    if !second.faces.is_empty() {
+        return Ok(second);
     }
     let fine = fine_pass(detector, picture)?;
     if !fine.faces.is_empty() {
@@ -131,53 +146,45 @@ fn pass(
     })
 }
 
-/// The picture in its four turns at a small size; the turn whose best face is clearly better than
-/// that of the picture as it is, else the picture as it is.
-fn compare_turns(detector: &mut dyn FaceDetector, picture: &Picture) -> Result<Found, DetectError> {
-    let scale = (to_f32(TURN_SIDE) / to_f32(picture.longer_side())).min(1.0);
+/// The turn at which the small picture's best face is clearly better than `as_it_is`, if any.
+fn better_turn(
+    detector: &mut dyn FaceDetector,
+    picture: &Picture,
+    as_it_is: f32,
+) -> Result<Option<u8>, DetectError> {
+    let scale = (to_f32(SECOND_SIDE) / to_f32(picture.longer_side())).min(1.0);
     let small = picture.resized(
         scaled(picture.width(), scale),
         scaled(picture.height(), scale),
     )?;
-    let mut winner = pass(detector, &small, TURN_SIDE, 1.0, CONFIDENCE)?;
-    let mut confidence_to_beat = best(&winner.faces) + TURN_MARGIN;
+    let mut better = None;
+    let mut confidence_to_beat = (as_it_is + TURN_MARGIN).max(CONFIDENCE);
     for quarter_turns in 1..4 {
         let turned = small.turned(quarter_turns)?;
-        let found = pass(detector, &turned, TURN_SIDE, 1.0, CONFIDENCE)?;
+        let found = pass(detector, &turned, SECOND_SIDE, 1.0, CONFIDENCE)?;
         let confidence = best(&found.faces);
         if confidence >= confidence_to_beat {
             confidence_to_beat = confidence;
-            winner = Found {
-                quarter_turns,
-                ..found
-            };
+            better = Some(quarter_turns);
         }
     }
-    let back = |p: Point| {
-        let p = small.unturn(winner.quarter_turns, p);
-        Point::new(p.x / scale, p.y / scale)
-    };
-    let faces = winner.faces.iter().map(|face| face.map(back)).collect();
-    let scale = winner.scale * scale;
-    Ok(Found {
-        faces,
-        scale,
-        ..winner
-    })
+    Ok(better)
 }
 
-/// The first pass on the turned picture; what the small one saw, when that finds nothing.
-fn first_pass_turned(
+/// The first two passes on the turned picture.
+fn climb_turned(
     detector: &mut dyn FaceDetector,
     picture: &Picture,
-    turns: Found,
+    quarter_turns: u8,
 ) -> Result<Found, DetectError> {
-    let quarter_turns = turns.quarter_turns;
     let upright = picture.turned(quarter_turns)?;
-    let found = pass(detector, &upright, FIRST_SIDE, 1.0, CONFIDENCE)?;
-    if found.faces.is_empty() {
-        return Ok(turns);
-    }
+    let first = pass(detector, &upright, FIRST_SIDE, 1.0, CONFIDENCE)?;
+    let second = pass(detector, &upright, SECOND_SIDE, 1.0, CONFIDENCE)?;
+    let found = if first.faces.is_empty() {
+        second
+    } else {
+        first.steadied_by(&second)
+    };
     let back = |p: Point| picture.unturn(quarter_turns, p);
     Ok(Found {
         faces: found.faces.iter().map(|face| face.map(back)).collect(),

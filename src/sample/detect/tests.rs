@@ -52,13 +52,13 @@ fn locate_scripted(
 }
 
 #[test]
-fn a_clear_face_takes_one_pass_and_comes_back_in_pixels_of_the_picture() {
+fn a_clear_face_takes_two_passes_and_comes_back_in_pixels_of_the_picture() {
     let (found, shown) = locate_scripted(
         [vec![face(80.0, 60.0, 100.0, 0.95)]],
         (1280, 960),
         SampleRole::Probe,
     );
-    assert_eq!(shown, [(320, 240)]);
+    assert_eq!(shown, [(320, 240), (192, 144)]);
     assert_eq!(found.selected, Some(0));
     let rect = found.faces[0].rect;
     assert!(
@@ -66,6 +66,26 @@ fn a_clear_face_takes_one_pass_and_comes_back_in_pixels_of_the_picture() {
         "{rect:?}"
     );
     assert!(found.faults.is_empty());
+}
+
+#[test]
+fn landmarks_are_the_mean_of_both_passes() {
+    // In pixels of the picture, the second pass sees the face 10 further to the right.
+    let passes = [
+        vec![face(100.0, 60.0, 100.0, 0.95)],
+        vec![face(66.0, 36.0, 60.0, 0.95)],
+    ];
+    let (found, _) = locate_scripted(passes, (320, 240), SampleRole::Probe);
+    let face = found.faces[0];
+    assert!((face.rect.x - 100.0).abs() < 0.01);
+    assert!(
+        (face.landmarks.right_eye.x - 135.0).abs() < 0.01,
+        "{face:?}"
+    );
+    assert!(
+        (face.landmarks.right_eye.y - 100.0).abs() < 0.01,
+        "{face:?}"
+    );
 }
 
 #[test]
@@ -89,10 +109,11 @@ fn a_better_turn_wins_and_its_landmarks_are_mapped_back() {
         vec![],
         vec![],
         vec![face(0.0, 0.0, 120.0, 0.94)],
+        vec![],
     ];
     let (found, shown) = locate_scripted(answers, (640, 480), SampleRole::Probe);
     assert_eq!(found.quarter_turns, 1);
-    assert_eq!(shown.last(), Some(&(240, 320)));
+    assert_eq!(shown[5..], [(240, 320), (144, 192)]);
     // The top left corner of the turned picture is the bottom left one of the picture.
     let rect = found.faces[0].rect;
     assert!(
