@@ -3,6 +3,7 @@
 mod admission;
 mod convert;
 mod deadline;
+mod info;
 mod server;
 mod service;
 mod status;
@@ -22,5 +23,5 @@ pub mod proto {
 
 pub use convert::{requests, responses};
 pub use deadline::parse_timeout;
+pub use info::{ServiceInfo, ServiceModel};
 pub use server::{Drained, ServeError, serve};
-pub use service::{ServiceInfo, ServiceModel};

@@ -11,8 +11,9 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::admission::DoorLayer;
+use super::info::ServiceInfo;
 use super::proto::{self, face_verification_server::FaceVerificationServer};
-use super::service::{Service, ServiceInfo};
+use super::service::Service;
 use crate::config::{ServerConfig, TlsFiles};
 use crate::telemetry::Metrics;
 use crate::verify::Verifier;

@@ -6,57 +6,13 @@ use tonic::{Request, Response, Status};
 
 use super::admission::Admitted;
 use super::convert::{requests, responses};
+use super::info::ServiceInfo;
 use super::proto;
 use super::proto::face_verification_server::FaceVerification;
 use super::status::{self, ImageFields};
-use crate::engine::EngineSettings;
 use crate::pipeline::SampleResult;
-use crate::sample::decode::ImageLimits;
 use crate::telemetry::{CaptureAssessed, Metrics, SampleExamined, VerificationDecided};
 use crate::verify::{Urgency, Verifier, reasons_for};
-
-/// Room in a message for everything but the two images.
-const MESSAGE_OVERHEAD_BYTES: usize = 64 * 1024;
-
-/// What a server runs, for `GetServiceInfo`.
-#[derive(Debug, Clone)]
-pub struct ServiceInfo {
-    /// Version of ONNX Runtime.
-    pub runtime_version: String,
-    /// Where it computes.
-    pub execution_provider: &'static str,
-    /// Lanes and queue.
-    pub engine: EngineSettings,
-    /// Limits on samples.
-    pub image_limits: ImageLimits,
-    /// The models in use.
-    pub models: Vec<ServiceModel>,
-}
-
-impl ServiceInfo {
-    /// Most bytes of one request.
-    #[must_use]
-    pub fn message_bytes_max(&self) -> usize {
-        2 * self.image_limits.image_bytes_max + MESSAGE_OVERHEAD_BYTES
-    }
-}
-
-/// One model in use.
-#[derive(Debug, Clone)]
-pub struct ServiceModel {
-    /// Its id in the manifest.
-    pub id: String,
-    /// What it does.
-    pub task: &'static str,
-    /// Digest of its file.
-    pub sha256: String,
-    /// Its licence.
-    pub licence: String,
-    /// Its contract; embedders only.
-    pub contract_id: Option<String>,
-    /// Length of its embedding; embedders only.
-    pub dimension: Option<usize>,
-}
 
 /// The service behind the contract.
 pub struct Service {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::super::info::{ServiceInfo, ServiceModel};
 use super::super::proto;
-use super::super::service::{ServiceInfo, ServiceModel};
 use crate::decision::{Decision, Policy, ReasonCode};
 use crate::pipeline::{SampleResult, SampleTimes};
 use crate::sample::geometry::{Face, Point};
