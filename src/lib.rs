@@ -49,6 +49,18 @@
 //! - Ready means: models loaded, warmed, and golden faces gave their known similarity
 //!   (`app::golden`, `tests/start.rs`).
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        clippy::float_cmp,
+        clippy::many_single_char_names,
+        reason = "tests work with small made-up numbers"
+    )
+)]
+
 pub mod sample;
 
 pub mod embed;

@@ -1,5 +1,5 @@
-//! padan against OpenCV, which computed `tests/golden` from the same portraits: detection, alignment
-//! and embedding, each on identical input.
+//! padan against OpenCV, which computed `tests/golden` from the same portraits: detection,
+//! alignment and embedding, each on identical input.
 
 use std::collections::BTreeMap;
 

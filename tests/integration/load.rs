@@ -1,12 +1,11 @@
 //! Many clients at once: the answers of one, and memory that does not grow.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use padan::grpc::proto;
 
-use crate::support::{TestServer, config, portrait, verify_request};
+use crate::support::{ServerProcess, TestFolder, padan, portrait, verify_request};
 
 const CLIENTS: usize = 32;
 
@@ -37,9 +36,7 @@ fn answer(response: &proto::VerifyResponse) -> (i32, Option<u32>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn thirty_two_clients_get_the_answers_of_one_and_memory_stays_flat() {
-    let mut config = config();
-    config.engine.queue_length_max = NonZeroUsize::new(4 * CLIENTS).expect("not zero");
-    let server = TestServer::start(&config).await;
+    let server = Arc::new(start_server());
     let mut expected = Vec::new();
     let mut client = server.client().await;
     for number in 0..PAIRS.len() {
@@ -53,6 +50,7 @@ async fn thirty_two_clients_get_the_answers_of_one_and_memory_stays_flat() {
     for _ in 0..CLIENTS {
         let mut client = server.client().await;
         let (expected, next, warm) = (Arc::clone(&expected), Arc::clone(&next), Arc::clone(&warm));
+        let server = Arc::clone(&server);
         clients.spawn(async move {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
@@ -60,7 +58,7 @@ async fn thirty_two_clients_get_the_answers_of_one_and_memory_stays_flat() {
                     return;
                 }
                 if number == total / 4 {
-                    warm.store(resident_bytes(), Ordering::Relaxed);
+                    warm.store(server.resident_bytes(), Ordering::Relaxed);
                 }
                 let response = client.verify(request(number)).await.expect("is answered");
                 assert_eq!(answer(response.get_ref()), expected[number % PAIRS.len()]);
@@ -70,28 +68,25 @@ async fn thirty_two_clients_get_the_answers_of_one_and_memory_stays_flat() {
     while let Some(ended) = clients.join_next().await {
         ended.expect("every answer is the expected one");
     }
-    let (warm, end) = (warm.load(Ordering::Relaxed), resident_bytes());
+    let (warm, end) = (warm.load(Ordering::Relaxed), server.resident_bytes());
     println!("{total} verifications; resident after a quarter {warm} bytes, at the end {end}");
     assert!(end < warm + GROWTH_BYTES_MAX, "from {warm} to {end} bytes");
+}
+
+/// A process of its own with a queue for all clients: other tests must not be in its memory.
+fn start_server() -> ServerProcess {
+    let folder = TestFolder::new("load");
+    let path = folder.path().join("padan.toml");
+    let queue = 4 * CLIENTS;
+    let text = format!("[engine]\nlanes = 2\nqueue_length_max = {queue}\n");
+    std::fs::write(&path, text).expect("writes");
+    let mut command = padan();
+    command.arg("--config").arg(&path);
+    ServerProcess::start(command)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's own knob")]
 fn verifications() -> usize {
     let set = std::env::var("PADAN_SOAK_VERIFICATIONS").ok();
     set.map_or(VERIFICATIONS, |number| number.parse().expect("a number"))
-}
-
-/// The resident set of this process, which holds the server and its clients.
-fn resident_bytes() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .expect("has a VmRSS");
-    let kibibytes: usize = line
-        .split_whitespace()
-        .nth(1)
-        .and_then(|n| n.parse().ok())
-        .unwrap();
-    kibibytes * 1024
 }

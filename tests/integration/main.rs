@@ -5,8 +5,6 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::unwrap_used,
-    missing_docs,
     reason = "tests fail by panicking"
 )]
 

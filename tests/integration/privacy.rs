@@ -87,6 +87,19 @@ struct Secrets {
 }
 
 impl Secrets {
+    fn of(images: &[Bytes], similarities: Vec<f32>) -> Self {
+        let mut texts = vec![CANARY.to_owned(), CANARY.to_lowercase()];
+        texts.extend(images.iter().flat_map(|image| writings_of(image)));
+        texts.sort_unstable();
+        texts.dedup();
+        let embeddings = images.iter().map(|image| template_of(image).embedding);
+        Self {
+            texts,
+            similarities,
+            embeddings: embeddings.collect(),
+        }
+    }
+
     /// What is found in `text`, where numbers with this many digits are suspicious.
     fn found_in(
         &self,
@@ -224,18 +237,7 @@ async fn nothing_of_a_face_reaches_a_log_a_metric_an_error_or_a_file() {
     let (code, stdout, log) = server.terminate();
     assert_eq!(code, Some(0));
 
-    let mut texts = vec![CANARY.to_owned(), CANARY.to_lowercase()];
-    texts.extend(images.iter().flat_map(|image| writings_of(image)));
-    texts.sort_unstable();
-    texts.dedup();
-    let secrets = Secrets {
-        texts,
-        similarities,
-        embeddings: images
-            .iter()
-            .map(|image| template_of(image).embedding)
-            .collect(),
-    };
+    let secrets = Secrets::of(&images, similarities);
     let none = Vec::<String>::new();
     // The test would see a leak: it reads the lines of these very requests, down to traces.
     assert!(

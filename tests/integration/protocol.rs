@@ -17,7 +17,6 @@ use padan::telemetry::serve_metrics;
 use tokio::net::TcpListener;
 use tonic::Code;
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_prost::ProstCodec;
@@ -59,10 +58,7 @@ async fn reflection_v1_lists_and_describes_the_service() {
     use pb::v1::server_reflection_response::MessageResponse;
 
     let ask = async |question| {
-        let url = SERVER.get().url.clone();
-        let mut client = ServerReflectionClient::connect(url)
-            .await
-            .expect("connects");
+        let mut client = ServerReflectionClient::new(SERVER.get().channel().await);
         let host = String::new();
         let request = pb::v1::ServerReflectionRequest {
             host,
@@ -110,10 +106,7 @@ async fn reflection_v1alpha_lists_the_service() {
     use pb::v1alpha::server_reflection_request::MessageRequest;
     use pb::v1alpha::server_reflection_response::MessageResponse;
 
-    let url = SERVER.get().url.clone();
-    let mut client = ServerReflectionClient::connect(url)
-        .await
-        .expect("connects");
+    let mut client = ServerReflectionClient::new(SERVER.get().channel().await);
     let request = pb::v1alpha::ServerReflectionRequest {
         host: String::new(),
         message_request: Some(MessageRequest::ListServices(String::new())),
@@ -176,9 +169,7 @@ async fn an_unknown_method_is_unimplemented() {
         "/padan.v1.FaceVerification/Identify",
         "/padan.v1.Search/Find",
     ] {
-        let channel = Channel::from_shared(SERVER.get().url.clone()).expect("a URL");
-        let channel = channel.connect().await.expect("connects");
-        let mut client = tonic::client::Grpc::new(channel);
+        let mut client = tonic::client::Grpc::new(SERVER.get().channel().await);
         client.ready().await.expect("ready");
         let codec = ProstCodec::<proto::VerifyRequest, proto::VerifyResponse>::new();
         let request = tonic::Request::new(genuine());

@@ -43,6 +43,17 @@ impl Models {
         std::fs::write(self.path(name), text.replace(from, to)).expect("writes");
     }
 
+    /// Replaces the only line of a file that begins with `start`.
+    fn change_line(&self, name: &str, start: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path(name)).expect("readable");
+        let lines: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with(start))
+            .collect();
+        assert_eq!(lines.len(), 1, "{name}: lines that begin with {start:?}");
+        self.change(name, lines[0], to);
+    }
+
     fn config(&self) -> Config {
         let mut config = support::config();
         config.calibration = self.path(CALIBRATION);
@@ -57,6 +68,8 @@ impl Models {
 }
 
 const MANIFEST: &str = "manifest.toml";
+/// The line of the manifest with the similarity of the golden faces.
+const GOLDEN: &str = "golden_similarity = ";
 const CALIBRATION: &str = "calibration/sface_2021dec.toml";
 
 fn refusal(config: &Config) -> String {
@@ -156,11 +169,7 @@ const NON_COMMERCIAL: &str = "licence = \"CC-BY-NC-4.0\"\ncommercial_use = false
 #[test]
 fn golden_faces_with_another_similarity_are_refused() {
     let models = Models::new("golden-value");
-    models.change(
-        MANIFEST,
-        "golden_similarity = 0.6108",
-        "golden_similarity = 0.5",
-    );
+    models.change_line(MANIFEST, GOLDEN, "golden_similarity = 0.5");
     assert_says(
         &models.refusal(),
         &["golden faces", "sface_2021dec", "0.5000"],
@@ -170,7 +179,7 @@ fn golden_faces_with_another_similarity_are_refused() {
 #[test]
 fn a_manifest_without_a_golden_similarity_is_refused() {
     let models = Models::new("golden-none");
-    models.change(MANIFEST, "golden_similarity = 0.6108\n", "");
+    models.change_line(MANIFEST, GOLDEN, "");
     let refusal = models.refusal();
     assert_says(&refusal, &["golden_similarity", "sface_2021dec"]);
     assert!(!refusal.contains("NaN"), "{refusal}");
@@ -217,12 +226,7 @@ fn a_calibration_of_another_contract_is_refused() {
 #[test]
 fn a_calibration_too_small_for_its_false_match_rate_is_refused() {
     let models = Models::new("calibration-small");
-    let text = std::fs::read_to_string(models.path(CALIBRATION)).expect("readable");
-    let count = text
-        .lines()
-        .find(|line| line.starts_with("impostor_count"))
-        .expect("is there");
-    models.change(CALIBRATION, count, "impostor_count = 29999");
+    models.change_line(CALIBRATION, "impostor_count", "impostor_count = 29999");
     assert_says(
         &models.refusal(),
         &["0.0001", "30000", "29999", "policy activation"],
@@ -243,6 +247,27 @@ fn a_rate_that_was_not_measured_is_refused() {
         &models.refusal(),
         &["FMR 0.0001", "0.0002", "padan evaluate --calibration"],
     );
+}
+
+/// A threshold that is no number never matches, and one below every similarity matches everybody.
+#[test]
+fn a_calibration_with_senseless_thresholds_is_refused() {
+    let text = std::fs::read_to_string(support::repository().join("models").join(CALIBRATION));
+    let text = text.expect("readable");
+    let mut lines = text.lines().filter(|line| line.starts_with("threshold"));
+    let (at_review, at_match) = (lines.next().expect("FMR 1e-3"), lines.next().expect("1e-4"));
+    let cases = [
+        ("nan", at_match, "threshold = nan"),
+        ("infinite", at_match, "threshold = inf"),
+        ("below-all", at_match, "threshold = -2.0"),
+        // The band for review lies below the threshold.
+        ("reversed", at_review, "threshold = 0.9"),
+    ];
+    for (name, line, senseless) in cases {
+        let models = Models::new(&format!("calibration-{name}"));
+        models.change(CALIBRATION, line, senseless);
+        assert_says(&models.refusal(), &["threshold", "calibration"]);
+    }
 }
 
 #[test]

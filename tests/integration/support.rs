@@ -226,10 +226,14 @@ impl SharedServer {
 }
 
 impl TestServer {
+    /// A connection of its own.
+    pub async fn channel(&self) -> Channel {
+        let endpoint = Channel::from_shared(self.url.clone());
+        endpoint.expect("a URL").connect().await.expect("connects")
+    }
+
     pub async fn health(&self) -> HealthClient<Channel> {
-        HealthClient::connect(self.url.clone())
-            .await
-            .expect("connects")
+        HealthClient::new(self.channel().await)
     }
 
     /// Verifies over a connection of its own.

@@ -148,17 +148,17 @@ fn unknown_value(field: &'static str, value: i32) -> Violation {
 mod tests {
     use super::*;
 
-    fn image() -> Option<proto::Sample> {
-        Some(proto::Sample {
+    fn image() -> proto::Sample {
+        proto::Sample {
             image: bytes::Bytes::from_static(b"x"),
-        })
+        }
     }
 
     fn request() -> proto::VerifyRequest {
         proto::VerifyRequest {
             meta: None,
-            probe: image(),
-            reference: image().map(proto::verify_request::Reference::ReferenceSample),
+            probe: Some(image()),
+            reference: Some(proto::verify_request::Reference::ReferenceSample(image())),
             policy: String::new(),
         }
     }
@@ -200,7 +200,7 @@ mod tests {
     fn an_unknown_role_is_refused() {
         let bad = proto::AssessCaptureRequest {
             meta: None,
-            sample: image(),
+            sample: Some(image()),
             role: -1,
         };
         assert_eq!(assess(bad).expect_err("unknown")[0].field, "role");

@@ -158,7 +158,7 @@ mod tests {
     fn finer_edges_are_sharper_and_light_does_not_matter() {
         let stripes = |period: usize, low: u8, high: u8| -> f64 {
             let value = |n: usize| {
-                if (n % 112 / period) % 2 == 0 {
+                if (n % 112 / period).is_multiple_of(2) {
                     low
                 } else {
                     high

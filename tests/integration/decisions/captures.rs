@@ -39,7 +39,6 @@ fn relit(picture: &RgbImage, light: impl Fn(u32) -> u32) -> RgbImage {
 /// Captures with one fault each, and the reason the operator must be given.
 fn poor_captures() -> Vec<(&'static str, Bytes, ReasonCode)> {
     let good = picture("person_a_2.jpg");
-    let face_only = imageops::crop_imm(&good, 0, 330, 722, 569).to_image();
     vec![
         (
             "blurred",
@@ -61,7 +60,6 @@ fn poor_captures() -> Vec<(&'static str, Bytes, ReasonCode)> {
             jpeg(&imageops::resize(&good, 72, 90, FilterType::Triangle)),
             ReasonCode::FaceTooSmall,
         ),
-        ("cropped", jpeg(&face_only), ReasonCode::FaceCropped),
         (
             "two",
             together("person_a_2.jpg", "person_b_2.jpg", 1.0),
@@ -95,6 +93,27 @@ fn codes_of(reasons: &[padan::grpc::proto::Reason]) -> Vec<ReasonCode> {
         .iter()
         .map(padan::grpc::proto::Reason::code)
         .collect()
+}
+
+/// With the face at (208, 159) to (513, 575) and the eyes at a height of 318.
+#[tokio::test]
+async fn a_face_that_the_picture_cuts_off_is_cropped_and_not_dark() {
+    let good = picture("person_a_2.jpg");
+    let (width, height) = good.dimensions();
+    let cuts = [
+        ("forehead", 0, 280, width, height - 280),
+        ("right half of the face", 280, 0, width - 280, height),
+        ("left cheek", 0, 0, 400, height),
+    ];
+    for (name, x, y, width, height) in cuts {
+        let cut = imageops::crop_imm(&good, x, y, width, height).to_image();
+        let answer = assess(jpeg(&cut), SampleRole::Probe).await;
+        assert_eq!(
+            codes(&answer),
+            [ReasonCode::FaceCropped],
+            "without the {name}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -135,7 +154,6 @@ async fn each_fault_of_quality_is_measured_below_its_limit() {
             ReasonCode::TooDark => &[QualityComponent::Brightness],
             ReasonCode::TooBrightBacklit => &[QualityComponent::Brightness],
             ReasonCode::FaceTooSmall => &[QualityComponent::FaceSide],
-            ReasonCode::FaceCropped => &[QualityComponent::Margin],
             _ => &[],
         };
         for component in expected {

@@ -106,6 +106,15 @@ impl ServerProcess {
         answer
     }
 
+    /// The resident set of the server, bytes.
+    pub fn resident_bytes(&self) -> usize {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).expect("Linux, and the server runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok());
+        kibibytes.map(|n: usize| n * 1024).expect("has a VmRSS")
+    }
+
     /// Sends SIGTERM; exit code, the rest of standard output, standard error.
     pub fn terminate(mut self) -> (Option<i32>, String, String) {
         let mut kill = Command::new("kill");
