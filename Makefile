@@ -45,13 +45,16 @@ models: setup ## make models/*.onnx again from the files their authors publish, 
 	@$(PYTHON) models/prepare/prepare.py check $(PUBLISHED)/face_recognition_sface_2021dec.onnx models/sface_2021dec.onnx
 
 soak: setup ## 20,000 verifications by 32 clients: every answer right, memory flat (some 10 minutes)
-	@PADAN_SOAK_VERIFICATIONS=20000 cargo test --release --locked --test integration load:: -- --nocapture
+	@PADAN_SOAK_VERIFICATIONS=20000 cargo test --release --locked --test integration memory_stays_flat -- --nocapture
 
-fuzz: setup ## fuzz each target for FUZZ_SECONDS (300) seconds; needs nightly Rust and cargo-fuzz
-	@cargo fuzz --version >/dev/null 2>&1 || { echo 'fuzz: cargo-fuzz is missing: cargo install cargo-fuzz --locked' >&2; exit 2; }
-	@for target in $$(cargo +nightly fuzz list --fuzz-dir .fuzz); do \
+fuzz: setup ## fuzz each target for FUZZ_SECONDS (300) seconds; needs nightly Rust
+	@$(SETUP) fuzz
+	@export PATH=$$PWD/.runtime/cargo-tools/bin:$$PATH; \
+	for target in $$(cargo +nightly fuzz list --fuzz-dir .fuzz); do \
 	    printf '\n== fuzz %s, %s seconds\n' "$$target" '$(FUZZ_SECONDS)'; \
-	    cargo +nightly fuzz run --fuzz-dir .fuzz "$$target" -- -max_total_time=$(FUZZ_SECONDS); \
+	    mkdir -p ".fuzz/corpus/$$target"; \
+	    cargo +nightly fuzz run --fuzz-dir .fuzz "$$target" ".fuzz/corpus/$$target" ".fuzz/seeds/$$target" -- \
+	        -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1; \
 	done
 
 clean: ## remove what was built and fetched (.runtime/ and target/)

@@ -116,6 +116,9 @@ pub enum SampleError {
     /// An image operation failed: ours.
     #[error(transparent)]
     Pixels(#[from] PixelError),
+    /// Nobody wants the result any more.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 impl From<DetectError> for SampleError {
@@ -152,36 +155,25 @@ impl Pipeline {
     /// Works on one sample as far as its goal says and its faults allow.
     ///
     /// # Errors
-    /// The outer error when the work is not wanted any more, the inner one when it failed.
+    /// When the bytes are no acceptable image, a stage failed, or nobody wants the result any more.
     pub fn run(
         &mut self,
         task: &SampleTask,
         checkpoint: &Checkpoint<'_>,
-    ) -> Result<Result<SampleResult, SampleError>, Stopped> {
+    ) -> Result<SampleResult, SampleError> {
         let mut times = SampleTimes::default();
-        let decoded = timed(&mut times.decode, || {
+        let picture = timed(&mut times.decode, || {
             decode::decode(&task.image, &self.settings.image)
-        });
-        let picture = match decoded {
-            Ok(picture) => picture,
-            Err(error) => return Ok(Err(error.into())),
-        };
+        })?;
         checkpoint.check()?;
-        let located = timed(&mut times.detect, || {
+        let detection = timed(&mut times.detect, || {
             detect::locate(self.detector.as_mut(), &picture, task.role, task.choice)
-        });
+        })?;
         checkpoint.check()?;
-        let examined = located
-            .map_err(SampleError::from)
-            .and_then(|detection| self.examine(task.role, &picture, detection, times));
-        let (mut result, crop) = match examined {
-            Ok(examined) => examined,
-            Err(error) => return Ok(Err(error)),
-        };
+        let (mut result, crop) = self.examine(task.role, &picture, detection, times)?;
         checkpoint.check()?;
-        Ok(self
-            .embed(task.goal, crop.as_ref(), &mut result)
-            .map(|()| result))
+        self.embed(task.goal, crop.as_ref(), &mut result)?;
+        Ok(result)
     }
 
     /// Aligns and assesses the selected face.
@@ -266,7 +258,10 @@ impl Worker for Pipeline {
         task: SampleTask,
         checkpoint: &Checkpoint<'_>,
     ) -> Result<Self::Output, Stopped> {
-        self.run(&task, checkpoint)
+        match self.run(&task, checkpoint) {
+            Err(SampleError::Stopped(stopped)) => Err(stopped),
+            result => Ok(result),
+        }
     }
 }
 

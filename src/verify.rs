@@ -54,9 +54,7 @@ pub struct Verification {
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// No such policy.
-    #[error(
-        "there is no policy named \"{policy}\"; GetServiceInfo and `padan models list` name them"
-    )]
+    #[error("there is no policy named \"{policy}\"; GetServiceInfo names those of a server")]
     UnknownPolicy {
         /// The name in the request.
         policy: String,

@@ -94,12 +94,11 @@ fn template(pipeline: &mut Pipeline, path: PathBuf) -> Result<Template, GoldenEr
         goal: Goal::EmbedAnyway,
     };
     let cause = match pipeline.run(&task, &Checkpoint::always()) {
-        Ok(Ok(result)) => match result.template {
+        Ok(result) => match result.template {
             Some(template) => return Ok(template),
             None => "no face was found".to_owned(),
         },
-        Ok(Err(error)) => error.to_string(),
-        Err(stopped) => stopped.to_string(),
+        Err(error) => error.to_string(),
     };
     Err(GoldenError::NoTemplate { path, cause })
 }

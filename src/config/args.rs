@@ -22,7 +22,7 @@ pub struct Args {
 /// What every command takes.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct SharedArgs {
-    /// Configuration file (TOML); docs/configuration.md lists its keys
+    /// Configuration file (TOML); docs/operating.md lists its keys
     #[arg(long, global = true, value_name = "FILE", env = "PADAN_CONFIG")]
     pub config: Option<PathBuf>,
     /// ONNX Runtime shared library

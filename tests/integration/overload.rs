@@ -234,6 +234,53 @@ async fn bulk_work_leaves_half_of_the_queue_to_others() {
     }
 }
 
+/// Whether a request is accepted into a queue that is full of an abandoned one, before a lane has
+/// come to that one.
+async fn takes_the_places_of_an_abandoned_request(server: &TestServer) -> bool {
+    let at_work = send(server, slow()).await;
+    let waiting = async |count: f64| {
+        eventually("samples wait, or the lane was faster", async || {
+            server.metric("padan_queue_length") == Some(count) || at_work.is_finished()
+        })
+        .await;
+    };
+    waiting(1.0).await;
+    let abandoned = send(server, genuine()).await;
+    waiting(3.0).await;
+    abandoned.abort();
+    // The server has to notice first.
+    let accepted = loop {
+        let was_at_work = !at_work.is_finished();
+        match server.verify(genuine()).await {
+            Ok(answer) => {
+                assert_eq!(answer.decision(), Decision::Match);
+                break was_at_work;
+            }
+            Err(status) => assert_busy(&status),
+        }
+    };
+    assert!(
+        at_work.await.expect("no panic").is_ok(),
+        "accepted, so answered"
+    );
+    accepted
+}
+
+#[tokio::test]
+async fn an_abandoned_request_does_not_keep_its_places_in_a_full_queue() {
+    let server = TestServer::start(&sized(1, 3)).await;
+    let mut accepted = false;
+    // Once is enough unless the machine pauses this test for as long as the work takes.
+    for _ in 0..5 {
+        accepted = accepted || takes_the_places_of_an_abandoned_request(&server).await;
+    }
+    assert!(
+        accepted,
+        "refused although nobody waited for what was in the queue"
+    );
+    server.assert_well().await;
+}
+
 const PAIRS: [(&str, &str); 6] = [
     ("person_a_2.jpg", "person_a_1.jpg"),
     ("person_b_2.jpg", "person_b_1.jpg"),

@@ -51,7 +51,6 @@ fn template_of(image: &Bytes) -> Template {
     };
     let result = pipeline
         .run(&task, &Checkpoint::always())
-        .expect("is wanted")
         .expect("works");
     result.template.expect("a face")
 }
@@ -222,14 +221,10 @@ fn files_in(folder: &Path) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn nothing_of_a_face_reaches_a_log_a_metric_an_error_or_a_file() {
+async fn nothing_of_a_face_reaches_a_log_a_metric_or_an_error() {
     let images = ["person_a_2.jpg", "person_a_1.jpg", "impostor_1.jpg"].map(with_canary);
-    let (temporary, current) = (TestFolder::new("tmpdir"), TestFolder::new("cwd"));
     let mut command = padan();
-    command
-        .args(["--log", "trace", "--log-format", "json"])
-        .env("TMPDIR", temporary.path())
-        .current_dir(current.path());
+    command.args(["--log", "trace", "--log-format", "json"]);
     let server = ServerProcess::start(command);
     let similarities = send_good_requests(&server, &images).await;
     let errors = send_bad_requests(&server, &images).await;
@@ -275,16 +270,29 @@ async fn nothing_of_a_face_reaches_a_log_a_metric_an_error_or_a_file() {
             "in the details of an error"
         );
     }
-    assert_eq!(
-        files_in(temporary.path()),
-        none,
-        "files were left in TMPDIR"
-    );
-    assert_eq!(
-        files_in(current.path()),
-        none,
-        "files were left in the current folder"
-    );
+}
+
+/// Not of a face, and not of anything else: ONNX Runtime's own telemetry, where a build has it,
+/// keeps an identifier of the machine in HOME and TMPDIR, and sends it to its maker.
+#[tokio::test]
+async fn a_server_leaves_no_file_behind() {
+    let folders = ["tmpdir", "home", "cache", "cwd"].map(TestFolder::new);
+    let [temporary, home, cache, current] = &folders;
+    let mut command = padan();
+    command
+        .env("TMPDIR", temporary.path())
+        .env("HOME", home.path())
+        .env("XDG_CACHE_HOME", cache.path())
+        .env_remove("ORT_DISABLE_TELEMETRY")
+        .current_dir(current.path());
+    let server = ServerProcess::start(command);
+    let mut client = server.client().await;
+    client.verify(support::genuine()).await.expect("is decided");
+    let (code, ..) = server.terminate();
+    assert_eq!(code, Some(0));
+    for folder in &folders {
+        assert_eq!(files_in(folder.path()), Vec::<String>::new());
+    }
 }
 
 /// The labels of the metrics come from closed lists: nothing a caller sends becomes one.

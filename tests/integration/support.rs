@@ -93,7 +93,7 @@ impl TestServer {
     /// Asks the server to stop; returns how it ended.
     pub async fn stop(self) -> Result<Drained, ServeError> {
         drop(self.stop);
-        tokio::time::timeout(Duration::from_secs(60), self.task)
+        tokio::time::timeout(Duration::from_mins(1), self.task)
             .await
             .expect("the server ends")
             .expect("the server does not panic")
@@ -293,6 +293,6 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    let in_time = tokio::time::timeout(Duration::from_secs(60), polling).await;
+    let in_time = tokio::time::timeout(Duration::from_mins(1), polling).await;
     assert!(in_time.is_ok(), "within a minute: {what}");
 }

@@ -151,8 +151,7 @@ async fn each_fault_of_quality_is_measured_below_its_limit() {
         let components = failed(&report);
         let expected: &[QualityComponent] = match reason {
             ReasonCode::Blur => &[QualityComponent::Sharpness],
-            ReasonCode::TooDark => &[QualityComponent::Brightness],
-            ReasonCode::TooBrightBacklit => &[QualityComponent::Brightness],
+            ReasonCode::TooDark | ReasonCode::TooBrightBacklit => &[QualityComponent::Brightness],
             ReasonCode::FaceTooSmall => &[QualityComponent::FaceSide],
             _ => &[],
         };

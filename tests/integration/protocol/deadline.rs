@@ -72,7 +72,7 @@ async fn the_servers_own_limit_cuts_off_whoever_asks_for_more() {
     );
 
     let mut patient = Request::new(genuine());
-    patient.set_timeout(Duration::from_secs(3600));
+    patient.set_timeout(Duration::from_hours(1));
     let status = server
         .verify(patient)
         .await

@@ -59,7 +59,7 @@ async fn watch(server: &TestServer, service: &str) -> Streaming<HealthCheckRespo
 }
 
 async fn next(stream: &mut Streaming<HealthCheckResponse>) -> ServingStatus {
-    let message = tokio::time::timeout(Duration::from_secs(60), stream.message()).await;
+    let message = tokio::time::timeout(Duration::from_mins(1), stream.message()).await;
     let message = message.expect("within a minute").expect("the stream lives");
     message.expect("the stream goes on").status()
 }
@@ -73,7 +73,7 @@ fn stop(server: TestServer) -> Stopping {
 #[tokio::test]
 async fn a_request_in_flight_at_the_stop_is_answered_and_watchers_are_told_first() {
     const SENT: usize = 100_000;
-    let server = narrow_server(Duration::from_secs(60)).await;
+    let server = narrow_server(Duration::from_mins(1)).await;
     let address = server.url.trim_start_matches("http://").to_owned();
     let client = RawClient::connect(&server).await;
     let mut watchers = [watch(&server, SERVICE).await, watch(&server, "").await];
