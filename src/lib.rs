@@ -36,18 +36,20 @@
 //!
 //! ## Invariants, and the test that guards each
 //!
-//! - There is no 1:N search: no function takes one face and many (`tests/tidy.rs`).
-//! - Domain modules do not know tonic, prost or ort; only [`model`] says `use ort` (`tests/tidy.rs`).
-//! - Only [`decision`] compares a similarity with a threshold (`tests/tidy.rs`).
+//! - There is no 1:N search: no function takes one face and many (`tests/integration/tidy.rs`).
+//! - Domain modules do not know tonic, prost or ort; only [`model`] says `use ort`
+//!   (`tests/integration/tidy.rs`).
+//! - Only [`decision`] compares a similarity with a threshold (`tests/integration/tidy.rs`).
 //! - An embedding has unit length (`embed::tests`); scores of two contracts are never compared
 //!   (`compare::tests::two_contracts_never_compare`).
 //! - Each accepted job gets exactly one reply, also when a lane panics (`engine::tests`); no queue
 //!   is unbounded (`engine::queue::tests`).
-//! - Results are not errors, and no error becomes a match (`decision::tests`, `tests/bad_input.rs`).
+//! - Results are not errors, and no error becomes a match (`decision::tests`,
+//!   `tests/integration/bad_input.rs`).
 //! - No image, embedding or similarity reaches a log, a metric or an error text
-//!   (`tests/privacy.rs`).
+//!   (`tests/integration/privacy.rs`).
 //! - Ready means: models loaded, warmed, and golden faces gave their known similarity
-//!   (`app::golden`, `tests/start.rs`).
+//!   (`app::golden`, `tests/integration/start.rs`).
 
 #![cfg_attr(
     test,

@@ -52,5 +52,6 @@ fn calibration(text: &str) {
     if let Ok(policy) = Policy::new(&spec, &calibration, &contract) {
         assert!(policy.impostor_count >= 30_000);
         assert!(policy.threshold.value().is_finite() && policy.review_from.value().is_finite());
+        assert!(policy.review_from <= policy.threshold);
     }
 }

@@ -25,7 +25,7 @@ const TOLERANCE: f32 = 0.004;
 #[derive(Debug, thiserror::Error)]
 pub enum GoldenError {
     /// A file is missing.
-    #[error("cannot read the golden face {path}: {cause}")]
+    #[error("cannot read the golden face {path}: {cause}. Restore it with `git checkout models`")]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -53,6 +53,17 @@ pub enum GoldenError {
         /// What should.
         expected: f32,
     },
+    /// Nothing to compare with.
+    #[error(
+        "model {model}: the manifest has no golden_similarity; for a model you trust, enter \
+         {found:.4}"
+    )]
+    Unknown {
+        /// The model.
+        model: String,
+        /// What came out.
+        found: f32,
+    },
 }
 
 /// Compares the golden faces.
@@ -74,10 +85,14 @@ pub fn check(
     let found = found.value();
     match embedder.golden_similarity {
         Some(expected) if (found - expected).abs() <= TOLERANCE => Ok(()),
-        expected => Err(GoldenError::Differs {
+        Some(expected) => Err(GoldenError::Differs {
             model: embedder.id.clone(),
             found,
-            expected: expected.unwrap_or(f32::NAN),
+            expected,
+        }),
+        None => Err(GoldenError::Unknown {
+            model: embedder.id.clone(),
+            found,
         }),
     }
 }

@@ -56,7 +56,10 @@ pub struct CalibrationTarget {
 #[derive(Debug, thiserror::Error)]
 pub enum CalibrationError {
     /// The file cannot be read.
-    #[error("cannot read the calibration {path}: {cause}")]
+    #[error(
+        "cannot read the calibration {path}: {cause}. Make one with \
+         `padan evaluate --calibration FILE`"
+    )]
     Unreadable {
         /// The file.
         path: String,

@@ -48,6 +48,15 @@ pub enum PolicyError {
         /// The policy.
         id: String,
     },
+    /// The thresholds make no sense.
+    #[error(
+        "policy {id}: −1 < review threshold ≤ match threshold ≤ 1 must hold; the calibration is \
+         damaged: make it again with `padan evaluate --calibration FILE`"
+    )]
+    Thresholds {
+        /// The policy.
+        id: String,
+    },
     /// The calibration belongs to another model.
     #[error(
         "policy {id}: the calibration was made for {calibration}, but the model served is {model}; \
@@ -107,6 +116,11 @@ impl Policy {
                 })
         };
         let (decision, review) = (at(spec.fmr)?, at(spec.review_fmr)?);
+        let thresholds = (review.threshold, decision.threshold);
+        // Not the reverse with `>`: a NaN must not pass.
+        if !(-1.0 < thresholds.0 && thresholds.0 <= thresholds.1 && thresholds.1 <= 1.0) {
+            return Err(PolicyError::Thresholds { id });
+        }
         let content = format!(
             "{}\n{:e}\n{:e}\n{}\n{}\n{}\n{}",
             spec.id,

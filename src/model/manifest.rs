@@ -1,4 +1,5 @@
-//! `models/manifest.toml`: which file is which model, under which licence, and what goes in and out.
+//! `models/manifest.toml`: which file is which model, under which licence, and what goes in and
+//! out.
 
 use std::path::{Path, PathBuf};
 
@@ -109,7 +110,10 @@ struct ManifestFile {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// A file cannot be read.
-    #[error("cannot read {path}: {cause}")]
+    #[error(
+        "cannot read {path}: {cause}. Restore the folder (`git checkout models`), make its models \
+         again (`make models`), or name another folder with --models"
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,

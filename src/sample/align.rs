@@ -114,7 +114,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_known_similarity_is_recovered(
-            angle in -3.1_f32..3.1, scale in 0.05_f32..20.0, dx in -2000_f32..2000.0, dy in -2000_f32..2000.0,
+            angle in -3.1_f32..3.1,
+            scale in 0.05_f32..20.0,
+            dx in -2000_f32..2000.0,
+            dy in -2000_f32..2000.0,
         ) {
             let template = ARCFACE_112.points;
             let (sine, cosine) = angle.sin_cos();

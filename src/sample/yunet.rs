@@ -160,10 +160,14 @@ mod tests {
         assert_eq!(face.landmarks.nose_tip, Point::new(8.0, 8.0));
     }
 
+    fn any_number() -> impl Strategy<Value = f32> {
+        prop_oneof![-3_f32..3.0, Just(f32::NAN), Just(f32::INFINITY), Just(90.0)]
+    }
+
     proptest! {
         #[test]
         fn any_numbers_give_few_finite_sorted_faces_that_do_not_overlap(
-            numbers in proptest::collection::vec(prop_oneof![-3_f32..3.0, Just(f32::NAN), Just(f32::INFINITY), Just(90.0)], 16 * 16),
+            numbers in proptest::collection::vec(any_number(), 16 * 16),
         ) {
             let grid = GridOutput {
                 stride: 32,

@@ -77,7 +77,7 @@ async fn verified(app: &App, probe: &RgbImage, reference: &RgbImage) -> Verifica
     };
     let urgency = Urgency {
         class: Class::LiveCheck,
-        deadline: Some(Instant::now() + Duration::from_secs(120)),
+        deadline: Some(Instant::now() + Duration::from_mins(2)),
     };
     app.verifier
         .verify(task, urgency)

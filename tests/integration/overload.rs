@@ -234,8 +234,8 @@ async fn bulk_work_leaves_half_of_the_queue_to_others() {
     }
 }
 
-/// Whether a request is accepted into a queue that is full of an abandoned one, before a lane has
-/// come to that one.
+/// Whether a request is accepted into a queue that an abandoned one fills, before a lane has come
+/// to that one.
 async fn takes_the_places_of_an_abandoned_request(server: &TestServer) -> bool {
     let at_work = send(server, slow()).await;
     let waiting = async |count: f64| {
@@ -248,22 +248,29 @@ async fn takes_the_places_of_an_abandoned_request(server: &TestServer) -> bool {
     let abandoned = send(server, genuine()).await;
     waiting(3.0).await;
     abandoned.abort();
-    // The server has to notice first.
-    let accepted = loop {
-        let was_at_work = !at_work.is_finished();
+    // Refused until the server notices.
+    let next = loop {
         match server.verify(genuine()).await {
-            Ok(answer) => {
-                assert_eq!(answer.decision(), Decision::Match);
-                break was_at_work;
-            }
+            Ok(answer) => break answer,
             Err(status) => assert_busy(&status),
         }
     };
-    assert!(
-        at_work.await.expect("no panic").is_ok(),
-        "accepted, so answered"
-    );
-    accepted
+    assert_eq!(next.decision(), Decision::Match);
+    let at_work = at_work
+        .await
+        .expect("no panic")
+        .expect("accepted, so answered");
+    // Whoever came before the second slow sample was begun waited for all of it.
+    let second = at_work
+        .times
+        .and_then(|times| times.reference)
+        .expect("times");
+    let waited = next
+        .times
+        .and_then(|times| times.probe)
+        .expect("times")
+        .queue_us;
+    waited >= second.decode_us + second.detect_us + second.embed_us
 }
 
 #[tokio::test]

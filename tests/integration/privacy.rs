@@ -49,16 +49,18 @@ fn template_of(image: &Bytes) -> Template {
         choice: FaceChoice::Largest,
         goal: Goal::EmbedAnyway,
     };
-    let result = pipeline
-        .run(&task, &Checkpoint::always())
-        .expect("works");
+    let result = pipeline.run(&task, &Checkpoint::always()).expect("works");
     result.template.expect("a face")
 }
 
 /// Ways in which the bytes of a file could be written.
 fn writings_of(image: &[u8]) -> Vec<String> {
     let start = &image[..24];
-    let hexadecimal: String = start.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hexadecimal = start
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>()
+        .concat();
     let numbers: Vec<String> = start.iter().take(6).map(ToString::to_string).collect();
     vec![
         STANDARD.encode(start),
@@ -115,7 +117,7 @@ impl Secrets {
         let numbers = self
             .embeddings
             .iter()
-            .flat_map(|embedding| embedding.as_slice());
+            .flat_map(padan::embed::Embedding::as_slice);
         let numbers = numbers.filter(|number| number.abs() > 0.01);
         let numbers = numbers.flat_map(|&number| writings_of_number(number, embedding_digits));
         let texts = self.texts.iter().cloned();
@@ -182,7 +184,7 @@ async fn send_bad_requests(server: &ServerProcess, images: &[Bytes; 3]) -> Vec<S
         );
     }
     let mut request = support::verify_request(probe.clone(), reference.clone());
-    request.policy = "no-such-policy".to_owned();
+    "no-such-policy".clone_into(&mut request.policy);
     errors.push(client.verify(request).await.expect_err("no such policy"));
     let mut request = support::assess_request(probe.clone());
     request.role = 99;

@@ -1,4 +1,5 @@
-//! What kind of file some bytes are, by signature. Names and media types from callers are not asked.
+//! What kind of file some bytes are, by signature: names and media types from callers are not
+//! asked.
 
 use super::DecodeError;
 

@@ -274,7 +274,8 @@ fn a_jpeg_quality_ladder_decodes() {
 proptest! {
     #[test]
     fn damaged_files_never_panic(at in 3_usize..400, value: u8, which in 0_usize..3) {
-        let format = [image::ImageFormat::Jpeg, image::ImageFormat::Png, image::ImageFormat::WebP][which];
+        use image::ImageFormat::{Jpeg, Png, WebP};
+        let format = [Jpeg, Png, WebP][which];
         let mut bytes = encode(&flag().into(), format);
         let at = at % bytes.len();
         bytes[at] = value;

@@ -19,7 +19,7 @@ const NOSE_HEIGHT: f64 = 0.6;
 /// From the line of the eyes to that of the mouth, in inter-eye distances.
 const EYES_TO_MOUTH: f64 = 1.1;
 
-/// Where the nose of a frontal face lies between the two lines: the median of LFW (docs/quality.md).
+/// Where the nose of a frontal face lies between the two lines: the median of LFW.
 const NOSE_LEVEL: f64 = 0.571;
 
 /// Angles of a head whose picture becomes upright by `quarter_turns` clockwise. `None` when the
