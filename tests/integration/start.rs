@@ -57,7 +57,7 @@ impl Models {
     fn config(&self) -> Config {
         let mut config = support::config();
         config.calibration = self.path(CALIBRATION);
-        config.models = self.0.path().to_owned();
+        self.0.path().clone_into(&mut config.models);
         config
     }
 
