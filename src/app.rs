@@ -162,7 +162,7 @@ fn service_info(config: &Config, models: &ModelSet) -> ServiceInfo {
         dimension: entry.dimension,
     };
     ServiceInfo {
-        runtime_version: models.runtime.version(),
+        runtime_version: models.runtime.version().to_owned(),
         execution_provider: "cpu",
         engine: config.engine,
         image_limits: config.pipeline.image,

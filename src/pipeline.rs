@@ -14,7 +14,7 @@ use crate::sample::decode::{self, DecodeError, ImageLimits};
 use crate::sample::detect::{self, DetectError, Detection, FaceChoice, FaceDetector};
 use crate::sample::geometry::Face;
 use crate::sample::picture::{Picture, PixelError};
-use crate::sample::quality::{self, QualityLimits, QualityMeasure};
+use crate::sample::quality::{self, QualityLimits, QualityMeasure, Subject};
 
 /// What a pipeline is set up with, shared by all lanes.
 #[derive(Debug, Clone, PartialEq)]
@@ -193,15 +193,21 @@ impl Pipeline {
         if let Some(face) = selected {
             let template = self.embedder.alignment();
             let aligned = timed(&mut times.align, || {
-                align::aligned_crop(picture, &face.landmarks, template)
+                let crop = align::aligned_crop(picture, &face.landmarks, template)?;
+                let inside = align::pixels_inside(picture, &face.landmarks, template)?;
+                Ok((crop, inside))
             });
             match aligned {
-                Ok(aligned) => {
-                    let limits = self.settings.quality.of(role);
-                    let turns = detection.quarter_turns;
-                    quality = timed(&mut times.assess, || {
-                        quality::assess(picture, face, turns, &aligned, limits)
-                    })?;
+                Ok((aligned, inside)) => {
+                    let subject = Subject {
+                        picture,
+                        face,
+                        quarter_turns: detection.quarter_turns,
+                        crop: &aligned,
+                        inside: &inside,
+                    };
+                    let limit = self.settings.quality.of(role);
+                    quality = timed(&mut times.assess, || quality::assess(&subject, limit))?;
                     faults.extend(quality::faults(&quality));
                     crop = Some(aligned);
                 }

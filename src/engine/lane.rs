@@ -69,6 +69,16 @@ pub struct Job<W: Worker> {
     pub queued_at: Instant,
 }
 
+impl<W: Worker> Job<W> {
+    /// Whether its caller hung up or its deadline passed.
+    fn is_unwanted(&self) -> bool {
+        let is_late = self
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline);
+        is_late || self.reply.is_closed()
+    }
+}
+
 struct Waiting<W: Worker> {
     queue: JobQueue<Job<W>>,
     is_closed: bool,
@@ -109,9 +119,16 @@ impl<W: Worker> Shared<W> {
         if waiting.is_closed {
             return Err(SubmitError::Closed);
         }
-        if waiting.queue.push(class, jobs).is_err() {
-            let retry_after = self.time_to_empty(waiting.queue.len());
-            return Err(SubmitError::Full { retry_after });
+        if let Err(jobs) = waiting.queue.push(class, jobs) {
+            // A full queue has no places for jobs that nobody waits for any more.
+            for job in waiting.queue.remove_if(Job::is_unwanted) {
+                // The receiver may be gone; then nobody waits.
+                drop(job.reply.send(Err(JobError::Expired)));
+            }
+            if waiting.queue.push(class, jobs).is_err() {
+                let retry_after = self.time_to_empty(waiting.queue.len());
+                return Err(SubmitError::Full { retry_after });
+            }
         }
         drop(waiting);
         for _ in 0..count {

@@ -53,6 +53,18 @@ impl<J> JobQueue<J> {
         Ok(())
     }
 
+    /// Takes out the jobs that are not wanted any more, wherever they stand.
+    pub fn remove_if(&mut self, is_unwanted: impl Fn(&J) -> bool) -> Vec<J> {
+        let mut removed = Vec::new();
+        for waiting in &mut self.waiting {
+            let jobs = std::mem::take(waiting);
+            let (unwanted, wanted): (VecDeque<J>, _) = jobs.into_iter().partition(&is_unwanted);
+            *waiting = wanted;
+            removed.extend(unwanted);
+        }
+        removed
+    }
+
     /// The next job to serve.
     pub fn pop(&mut self) -> Option<J> {
         Class::ALL

@@ -92,7 +92,14 @@ where
             .headers()
             .get("grpc-timeout")
             .and_then(|v| v.to_str().ok());
-        let deadline = arrived + deadline::granted(header, request_timeout);
+        let granted = deadline::granted(header, request_timeout);
+        if granted.is_zero() {
+            // Nothing can be done in no time: it must not take a place in the queue.
+            let refusal = status::expired();
+            answered(&metrics, method, refusal.code(), "", arrived);
+            return Box::pin(std::future::ready(Ok(refusal.into_http())));
+        }
+        let deadline = arrived + granted;
         let request_id = Arc::new(OnceLock::new());
         request.extensions_mut().insert(Admitted {
             deadline,

@@ -34,6 +34,7 @@ pub enum RuntimeError {
 #[derive(Clone)]
 pub struct Runtime {
     environment: Environment,
+    version: String,
 }
 
 impl Runtime {
@@ -58,21 +59,29 @@ impl Runtime {
             .map_err(|error| RuntimeError::Start {
                 cause: error.message().to_owned(),
             })?;
-        Ok(Self { environment })
+        Ok(Self {
+            environment,
+            version: version_of(library),
+        })
     }
 
-    /// The library's version, as it says itself.
+    /// The library's version, by its file name; else its build, as it says itself.
     #[must_use]
-    pub fn version(&self) -> String {
-        let info = ort::info();
-        let branch = info
-            .split("git-branch=")
-            .nth(1)
-            .and_then(|rest| rest.split(',').next());
-        branch.unwrap_or(info).trim_start_matches("rel-").to_owned()
+    pub fn version(&self) -> &str {
+        &self.version
     }
 
     pub(super) fn environment(&self) -> &Environment {
         &self.environment
+    }
+}
+
+/// `1.31.1` for `libonnxruntime.so.1.31.1`, also behind a link.
+fn version_of(library: &Path) -> String {
+    let real = std::fs::canonicalize(library).unwrap_or_else(|_| library.to_owned());
+    let name = real.file_name().unwrap_or_default().to_string_lossy();
+    match name.split_once(".so.") {
+        Some((_, version)) => version.to_owned(),
+        None => ort::info().to_owned(),
     }
 }

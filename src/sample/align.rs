@@ -100,6 +100,31 @@ pub fn aligned_crop(
     Ok(picture.warp(matrix, template.side_px, template.side_px, 0)?)
 }
 
+/// Which pixels of the aligned crop show the picture, row by row; the others are black filling.
+///
+/// # Errors
+/// When the landmarks coincide.
+pub fn pixels_inside(
+    picture: &Picture,
+    landmarks: &Landmarks,
+    template: &AlignmentTemplate,
+) -> Result<Vec<bool>, DegenerateLandmarks> {
+    let [[cosine, _, shift_x], [sine, _, shift_y]] =
+        similarity_transform(&landmarks.points(), &template.points)?;
+    let determinant = cosine * cosine + sine * sine;
+    let (width, height) = picture.size_f32();
+    let (right, bottom) = (f64::from(width) - 1.0, f64::from(height) - 1.0);
+    let is_inside = |(column, row): (u32, u32)| {
+        let (across, down) = (f64::from(column) - shift_x, f64::from(row) - shift_y);
+        let x = (cosine * across + sine * down) / determinant;
+        let y = (cosine * down - sine * across) / determinant;
+        (0.0..=right).contains(&x) && (0.0..=bottom).contains(&y)
+    };
+    let side = template.side_px;
+    let pixels = (0..side).flat_map(|y| (0..side).map(move |x| (x, y)));
+    Ok(pixels.map(is_inside).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,6 +194,27 @@ mod tests {
             similarity_transform(&infinite, &ARCFACE_112.points),
             Err(DegenerateLandmarks)
         );
+    }
+
+    #[test]
+    fn pixels_outside_the_picture_are_known() {
+        let landmarks = Landmarks::from_points(ARCFACE_112.points);
+        let inside = |width, height| {
+            let picture = Picture::filled(width, height, [1; 3]);
+            let crop = aligned_crop(&picture, &landmarks, &ARCFACE_112).expect("aligns");
+            let inside = pixels_inside(&picture, &landmarks, &ARCFACE_112).expect("aligns");
+            let filled = crop
+                .rgb()
+                .as_chunks::<3>()
+                .0
+                .iter()
+                .map(|pixel| *pixel == [1; 3]);
+            assert!(filled.eq(inside.iter().copied()), "{width}×{height}");
+            inside.iter().filter(|inside| **inside).count()
+        };
+        assert_eq!(inside(112, 112), 112 * 112);
+        assert_eq!(inside(112, 56), 112 * 56);
+        assert_eq!(inside(40, 200), 40 * 112);
     }
 
     #[test]

@@ -107,8 +107,12 @@ pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, DecodeError
         });
     }
     let format = format::sniff(bytes)?;
-    if format == ImageFormat::Jpeg {
-        jpeg::check_structure(bytes)?;
+    match format {
+        ImageFormat::Jpeg => jpeg::check_structure(bytes)?,
+        ImageFormat::WebP if !is_whole_riff(bytes) => {
+            return Err(DecodeError::Truncated { format });
+        }
+        ImageFormat::Png | ImageFormat::WebP => {}
     }
     let decoded = match format {
         ImageFormat::Jpeg => upright(
@@ -134,6 +138,13 @@ pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, DecodeError
     };
     let (width, height) = rgb.dimensions();
     Picture::new(width, height, rgb.into_raw()).ok_or(DecodeError::Malformed { format })
+}
+
+/// Whether all bytes are there that the header of a RIFF file counts (RFC 9649, section 2.4).
+fn is_whole_riff(bytes: &[u8]) -> bool {
+    let size = bytes.get(4..).and_then(|rest| rest.first_chunk::<4>());
+    let size = size.map(|size| u64::from(u32::from_le_bytes(*size)));
+    size.is_some_and(|size| size + 8 <= bytes.len() as u64)
 }
 
 fn upright(

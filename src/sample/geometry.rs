@@ -99,22 +99,6 @@ impl Rect {
         (self.x..=self.x + self.width).contains(&point.x)
             && (self.y..=self.y + self.height).contains(&point.y)
     }
-
-    /// Share of this box that lies inside a picture of the given size, 0 to 1.
-    #[must_use]
-    pub fn share_inside(self, width: f32, height: f32) -> f32 {
-        let picture = Self {
-            x: 0.0,
-            y: 0.0,
-            width,
-            height,
-        };
-        if self.area() > 0.0 {
-            self.intersection(picture) / self.area()
-        } else {
-            0.0
-        }
-    }
 }
 
 /// Five landmarks; left and right as seen in the picture (the right eye is the person's own).
@@ -254,7 +238,6 @@ mod tests {
             ..UNIT
         };
         assert!(empty.overlap(empty).abs() < 1e-6);
-        assert!(empty.share_inside(2.0, 2.0).abs() < 1e-6);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub enum Component {
     FaceSide,
     /// Distance between the eyes, pixels.
     InterEyeDistance,
-    /// Share of the face's box inside the picture, 0 to 1.
+    /// Share of the aligned face inside the picture, 0 to 1.
     Margin,
     /// Turn to the side, degrees.
     Yaw,
@@ -85,7 +85,7 @@ impl Component {
         Scale(match self {
             Self::FaceSide => &[(0.0, 0.0), (40.0, 25.0), (64.0, 50.0), (160.0, 100.0)],
             Self::InterEyeDistance => &[(0.0, 0.0), (16.0, 25.0), (25.0, 50.0), (64.0, 100.0)],
-            Self::Margin => &[(0.5, 0.0), (0.75, 25.0), (0.85, 50.0), (1.0, 100.0)],
+            Self::Margin => &[(0.5, 0.0), (0.65, 25.0), (0.80, 50.0), (1.0, 100.0)],
             Self::Yaw => &[(0.0, 100.0), (34.0, 50.0), (40.0, 25.0), (60.0, 0.0)],
             Self::Pitch => &[(0.0, 100.0), (15.5, 50.0), (19.5, 25.0), (40.0, 0.0)],
             Self::Roll => &[(0.0, 100.0), (12.0, 50.0), (18.0, 25.0), (45.0, 0.0)],
@@ -190,27 +190,41 @@ impl QualityLimits {
 /// A bright face is not backlit, however bright its surroundings.
 const BACKLIT_LUMINANCE_MAX: f64 = 70.0;
 
-/// Measures one face of `picture`. `crop` is the aligned face; `quarter_turns` bring the picture
-/// upright.
+/// One face, as it is assessed.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The sample.
+    pub picture: &'a Picture,
+    /// The face in it.
+    pub face: &'a Face,
+    /// Clockwise quarter turns that bring the picture upright.
+    pub quarter_turns: u8,
+    /// The aligned face.
+    pub crop: &'a Picture,
+    /// Which pixels of the aligned face show the picture.
+    pub inside: &'a [bool],
+}
+
+/// Measures one face.
 ///
 /// # Errors
 /// When an image operation fails.
-pub fn assess(
-    picture: &Picture,
-    face: &Face,
-    quarter_turns: u8,
-    crop: &Picture,
-    limit: u8,
-) -> Result<Vec<QualityMeasure>, PixelError> {
-    let (width, height) = picture.size_f32();
+pub fn assess(subject: &Subject<'_>, limit: u8) -> Result<Vec<QualityMeasure>, PixelError> {
+    let Subject {
+        picture,
+        face,
+        quarter_turns,
+        crop,
+        inside,
+    } = *subject;
     let luminance = crop.luminance()?;
-    let light = exposure::measure(&luminance, crop.width() as usize);
+    let light = exposure::measure(&luminance, inside, crop.width() as usize);
     let angles = pose::estimate(&face.landmarks, quarter_turns);
     let backlight = exposure::surroundings(picture, face.rect).map(|around| around - light.mean);
     let native = |component: Component| match component {
         Component::FaceSide => Some(f64::from(face.rect.side())),
         Component::InterEyeDistance => Some(f64::from(face.landmarks.inter_eye_px())),
-        Component::Margin => Some(f64::from(face.rect.share_inside(width, height))),
+        Component::Margin => Some(exposure::share(inside)),
         Component::Yaw => angles.map(|angles| angles.yaw),
         Component::Pitch => angles.map(|angles| angles.pitch),
         Component::Roll => angles.map(|angles| angles.roll),

@@ -22,43 +22,51 @@ pub struct Light {
 const BRIGHT: u8 = 247;
 const DARK: u8 = 8;
 
-/// Measures `luminance`, rows of `width` pixels.
-pub fn measure(luminance: &[u8], width: usize) -> Light {
-    let count = to_f64(luminance.len().max(1));
-    let share = |test: fn(u8) -> bool| {
-        to_f64(luminance.iter().filter(|value| test(**value)).count()) / count
+/// Measures the pixels of `luminance`, rows of `width`, that are `inside` the picture.
+pub fn measure(luminance: &[u8], inside: &[bool], width: usize) -> Light {
+    let seen = || {
+        let pixels = luminance.iter().zip(inside);
+        pixels
+            .filter(|(_, inside)| **inside)
+            .map(|(value, _)| *value)
     };
-    let (mean, variance) = moments(luminance.iter().map(|value| f64::from(*value)));
-    let (_, edges) = moments(laplacian(luminance, width));
+    let count = to_f64(seen().count().max(1));
+    let share = |test: fn(&u8) -> bool| to_f64(seen().filter(test).count()) / count;
+    let (mean, variance) = moments(seen().map(f64::from));
+    let (_, edges) = moments(laplacian(luminance, inside, width));
     Light {
         mean,
         deviation: variance.sqrt(),
-        share_bright: share(|value| value > BRIGHT),
-        share_dark: share(|value| value < DARK),
+        share_bright: share(|value| *value > BRIGHT),
+        share_dark: share(|value| *value < DARK),
         sharpness: (variance > 1.0).then(|| edges / variance),
     }
 }
 
-/// The four-neighbour Laplacian of all inner pixels.
-fn laplacian(luminance: &[u8], width: usize) -> impl Iterator<Item = f64> + '_ {
-    let rows: Vec<&[u8]> = luminance.chunks_exact(width.max(1)).collect();
-    let inner = move |above: &[u8], row: &[u8], below: &[u8]| {
-        let middle = row.windows(3).zip(above.iter().zip(below).skip(1));
-        middle
-            .map(|(around, (above, below))| {
-                let at = |n: usize| around.get(n).copied().map_or(0.0, f64::from);
-                at(0) + at(2) + f64::from(*above) + f64::from(*below) - 4.0 * at(1)
-            })
-            .collect::<Vec<f64>>()
+/// Share of `true`, 0 to 1.
+pub fn share(flags: &[bool]) -> f64 {
+    to_f64(flags.iter().filter(|flag| **flag).count()) / to_f64(flags.len().max(1))
+}
+
+/// The four-neighbour Laplacian wherever it does not touch what is outside.
+fn laplacian<'a>(
+    luminance: &'a [u8],
+    inside: &'a [bool],
+    width: usize,
+) -> impl Iterator<Item = f64> + 'a {
+    let at = |n: usize| {
+        let is_inside = inside.get(n).copied().unwrap_or(false);
+        luminance
+            .get(n)
+            .filter(|_| is_inside)
+            .map(|value| f64::from(*value))
     };
-    let triples: Vec<Vec<f64>> = rows
-        .windows(3)
-        .filter_map(|triple| match triple {
-            [above, row, below] => Some(inner(above, row, below)),
-            _ => None,
-        })
-        .collect();
-    triples.into_iter().flatten()
+    let rows = 1..(luminance.len() / width.max(1)).saturating_sub(1);
+    let columns = 1..width.saturating_sub(1);
+    let inner = rows.flat_map(move |row| columns.clone().map(move |column| row * width + column));
+    inner.filter_map(move |n| {
+        Some(at(n - 1)? + at(n + 1)? + at(n - width)? + at(n + width)? - 4.0 * at(n)?)
+    })
 }
 
 /// Mean and variance; zero for nothing.
@@ -141,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_flat_face_has_light_but_no_sharpness() {
-        let light = measure(&[200; 112 * 112], 112);
+        let light = measure(&[200; 112 * 112], &[true; 112 * 112], 112);
         assert!((light.mean - 200.0).abs() < 1e-9 && light.deviation < 1e-6);
         assert_eq!(light.sharpness, None);
         assert!(light.share_bright == 0.0 && light.share_dark == 0.0);
@@ -149,7 +157,7 @@ mod tests {
 
     #[test]
     fn shares_count_pixels_beyond_the_ends() {
-        let light = measure(&[0, 7, 8, 247, 248, 255, 100, 100], 4);
+        let light = measure(&[0, 7, 8, 247, 248, 255, 100, 100], &[true; 8], 4);
         assert!((light.share_dark - 0.25).abs() < 1e-9);
         assert!((light.share_bright - 0.25).abs() < 1e-9);
     }
@@ -165,7 +173,9 @@ mod tests {
                 }
             };
             let pixels: Vec<u8> = (0..112 * 112).map(value).collect();
-            measure(&pixels, 112).sharpness.expect("not flat")
+            measure(&pixels, &[true; 112 * 112], 112)
+                .sharpness
+                .expect("not flat")
         };
         assert!(stripes(2, 0, 200) > 2.0 * stripes(8, 0, 200));
         assert!((stripes(4, 0, 200) - stripes(4, 50, 100)).abs() < 1e-6);
@@ -174,8 +184,19 @@ mod tests {
     #[test]
     fn the_laplacian_is_that_of_the_definition() {
         let luminance = [1, 2, 3, 4, 9, 6, 7, 8, 5];
-        let values: Vec<f64> = laplacian(&luminance, 3).collect();
+        let values: Vec<f64> = laplacian(&luminance, &[true; 9], 3).collect();
         assert_eq!(values, [2.0 + 4.0 + 6.0 + 8.0 - 36.0]);
+    }
+
+    #[test]
+    fn what_is_outside_the_picture_does_not_count() {
+        let mut luminance = [100; 112 * 112];
+        let mut inside = [true; 112 * 112];
+        luminance[112 * 60..].fill(0);
+        inside[112 * 60..].fill(false);
+        let light = measure(&luminance, &inside, 112);
+        assert!((light.mean - 100.0).abs() < 1e-9 && light.share_dark == 0.0);
+        assert_eq!(light.sharpness, None, "the edge to the filling is no edge");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::sample::align::{ARCFACE_112, aligned_crop};
+use crate::sample::align::{ARCFACE_112, aligned_crop, pixels_inside};
 use crate::sample::geometry::{Landmarks, Point, Rect};
 
 /// A textured picture with a frontal face of 112 pixels at (100, 100).
@@ -25,8 +25,20 @@ fn scene(light: f64) -> (Picture, Face, Picture) {
     (picture, face, crop)
 }
 
+fn measures_of(picture: &Picture, face: &Face, crop: &Picture, limit: u8) -> Vec<QualityMeasure> {
+    let inside = pixels_inside(picture, &face.landmarks, &ARCFACE_112).expect("aligns");
+    let subject = Subject {
+        picture,
+        face,
+        quarter_turns: 0,
+        crop,
+        inside: &inside,
+    };
+    assess(&subject, limit).expect("measures")
+}
+
 fn faults_of(picture: &Picture, face: &Face, crop: &Picture, limit: u8) -> Vec<ReasonCode> {
-    let measures = assess(picture, face, 0, crop, limit).expect("measures");
+    let measures = measures_of(picture, face, crop, limit);
     assert_eq!(measures.len(), Component::ALL.len());
     faults(&measures).collect()
 }
@@ -67,9 +79,12 @@ fn references_get_laxer_limits_than_probes() {
 }
 
 #[test]
-fn a_face_that_leaves_the_picture_is_cropped() {
-    let (picture, mut face, crop) = scene(1.0);
-    face.rect.y = -30.0;
+fn a_face_that_leaves_the_picture_is_cropped_and_not_dark() {
+    let (picture, mut face, _) = scene(1.0);
+    let up = |p: Point| Point::new(p.x, p.y - 140.0);
+    face.landmarks = Landmarks::from_points(face.landmarks.points().map(up));
+    face.rect.y -= 140.0;
+    let crop = aligned_crop(&picture, &face.landmarks, &ARCFACE_112).expect("aligns");
     assert_eq!(
         faults_of(&picture, &face, &crop, 50),
         [ReasonCode::FaceCropped]
@@ -87,7 +102,7 @@ fn a_turned_head_is_a_pose() {
 fn what_cannot_be_assessed_does_not_fail() {
     let (picture, mut face, crop) = scene(1.0);
     face.rect = face.rect.scaled(4.0);
-    let measures = assess(&picture, &face, 0, &crop, 50).expect("measures");
+    let measures = measures_of(&picture, &face, &crop, 50);
     let backlight = measures
         .iter()
         .find(|m| m.component == Component::Backlight);
