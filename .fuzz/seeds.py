@@ -56,7 +56,10 @@ def decode() -> bytes:
     save("deep.png", flag("L").convert("I;16"))
     save("lossy.webp", flag("RGB"), quality=50)
     save("lossless.webp", flag("RGBA"), lossless=True)
-    save("alpha.webp", flag("RGBA"), quality=50, exif=exif)
+    alpha = save("alpha.webp", flag("RGBA"), quality=50, exif=exif)
+    # A metadata chunk that claims almost 4 GiB: found by fuzzing, when it was believed.
+    size_of_exif = alpha.index(b"EXIF") + 4
+    put("decode", "claims-4-gb.webp", alpha[: size_of_exif + 3] + b"\xff" + alpha[size_of_exif + 4 :])
     save("moving.webp", flag("RGB"), save_all=True, append_images=[flag("RGB").rotate(180)], quality=30)
     return jpeg
 

@@ -124,6 +124,18 @@ impl Config {
     }
 }
 
+/// Keeps ONNX Runtime from sending usage data to its maker.
+///
+/// From 1.29 on, its official builds for Linux do so unless `ORT_DISABLE_TELEMETRY` is set before
+/// the library is loaded: asking it through its interface comes too late (microsoft/onnxruntime,
+/// pull request 27379). They also keep an identifier of the machine in the home folder. Call this
+/// first in `main`.
+#[expect(unsafe_code, reason = "the environment is the library's only switch")]
+pub fn silence_runtime_telemetry() {
+    // SAFETY: called first in `main`, while no other thread exists that could read the environment.
+    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
+}
+
 fn found(path: Result<PathBuf, String>, mistakes: &mut Vec<String>) -> PathBuf {
     path.unwrap_or_else(|mistake| {
         mistakes.push(mistake);

@@ -21,6 +21,13 @@ pub mod proto {
     pub const DESCRIPTOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/padan_descriptor.bin"));
 }
 
+impl std::fmt::Debug for proto::Sample {
+    /// No byte of the image: it never reaches a log.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Sample({} bytes)", self.image.len())
+    }
+}
+
 pub use convert::{requests, responses};
 pub use deadline::parse_timeout;
 pub use info::{ServiceInfo, ServiceModel};

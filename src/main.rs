@@ -6,5 +6,6 @@ use clap::Parser;
 use padan::config::Args;
 
 fn main() -> ExitCode {
+    padan::config::silence_runtime_telemetry();
     padan::cli::run(Args::parse())
 }

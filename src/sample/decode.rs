@@ -6,6 +6,7 @@
 
 mod format;
 mod jpeg;
+mod webp;
 
 use std::io::Cursor;
 
@@ -109,10 +110,8 @@ pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, DecodeError
     let format = format::sniff(bytes)?;
     match format {
         ImageFormat::Jpeg => jpeg::check_structure(bytes)?,
-        ImageFormat::WebP if !is_whole_riff(bytes) => {
-            return Err(DecodeError::Truncated { format });
-        }
-        ImageFormat::Png | ImageFormat::WebP => {}
+        ImageFormat::WebP => webp::check_structure(bytes)?,
+        ImageFormat::Png => {}
     }
     let decoded = match format {
         ImageFormat::Jpeg => upright(
@@ -138,13 +137,6 @@ pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, DecodeError
     };
     let (width, height) = rgb.dimensions();
     Picture::new(width, height, rgb.into_raw()).ok_or(DecodeError::Malformed { format })
-}
-
-/// Whether all bytes are there that the header of a RIFF file counts (RFC 9649, section 2.4).
-fn is_whole_riff(bytes: &[u8]) -> bool {
-    let size = bytes.get(4..).and_then(|rest| rest.first_chunk::<4>());
-    let size = size.map(|size| u64::from(u32::from_le_bytes(*size)));
-    size.is_some_and(|size| size + 8 <= bytes.len() as u64)
 }
 
 fn upright(

@@ -271,6 +271,29 @@ fn a_jpeg_quality_ladder_decodes() {
     }
 }
 
+/// The decoder allocates what a metadata chunk claims before it reads it. Found by fuzzing.
+#[test]
+fn a_webp_chunk_that_claims_more_than_the_file_has_is_refused() {
+    let mut bytes = encode(&flag().into(), image::ImageFormat::WebP);
+    let body = bytes.split_off(12);
+    let extended = [0x08, 0, 0, 0, 23, 0, 0, 15, 0, 0];
+    let mut chunks = [b"VP8X\x0a\0\0\0".as_slice(), &extended, &body].concat();
+    chunks.extend(b"EXIF\x1a\0\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0");
+    let whole = |chunks: &[u8]| {
+        let size = u32::try_from(chunks.len() + 4)
+            .expect("short")
+            .to_le_bytes();
+        [b"RIFF", size.as_slice(), b"WEBP", chunks].concat()
+    };
+    assert_eq!(decoded(&whole(&chunks)).expect("decodes").width(), 16);
+    let size_of_exif = chunks.len() - 26 - 4;
+    chunks[size_of_exif + 3] = 0xFF;
+    let truncated = DecodeError::Truncated {
+        format: ImageFormat::WebP,
+    };
+    assert_eq!(decoded(&whole(&chunks)), Err(truncated));
+}
+
 proptest! {
     #[test]
     fn damaged_files_never_panic(at in 3_usize..400, value: u8, which in 0_usize..3) {
