@@ -20,7 +20,12 @@ fuzz_target!(|text: &str| {
     if let Ok(pairs) = PairList::parse_lfw(text) {
         // A name must not lead out of the folder of the images.
         assert!(pairs.samples().iter().all(|name| !name.starts_with('.')));
-        assert!(pairs.samples().iter().all(|name| name.matches('/').count() == 1));
+        assert!(
+            pairs
+                .samples()
+                .iter()
+                .all(|name| name.matches('/').count() == 1)
+        );
     }
 });
 

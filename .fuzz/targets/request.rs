@@ -34,5 +34,8 @@ fuzz_target!(|bytes: &[u8]| {
 /// A request id goes into logs: it must not be able to forge a line.
 fn assert_id(id: &str) {
     assert!((1..=128).contains(&id.len()));
-    assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte)));
+    assert!(
+        id.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte))
+    );
 }
