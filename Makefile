@@ -7,6 +7,9 @@ SHELL := bash
 # rustup puts cargo here, and new shells only find it there after a fresh login.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
+# Official builds of ONNX Runtime report usage to their maker unless this is set; padan itself sets it.
+export ORT_DISABLE_TELEMETRY := 1
+
 SETUP := .setup/setup.sh
 PYTHON := .runtime/venv/bin/python -B
 PUBLISHED := .runtime/published

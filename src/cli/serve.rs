@@ -27,6 +27,8 @@ async fn serve(config: &Config) -> Outcome {
     };
     warn_if_exposed(config);
     let app = tokio::task::block_in_place(|| App::start(config))?;
+    // Before anybody learns that it is ready: a signal from then on must drain.
+    let shutdown = stop_signal()?;
     let address = listener.local_addr()?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -44,7 +46,6 @@ async fn serve(config: &Config) -> Outcome {
         let (scrape, forever) = (app.scrape(), std::future::pending());
         tokio::spawn(telemetry::serve_metrics(listener, scrape, forever));
     }
-    let shutdown = stop_signal()?;
     let verifier = Arc::clone(&app.verifier);
     let drained = grpc::serve(
         listener,
