@@ -7,18 +7,9 @@ mod response;
 use bytes::Bytes;
 use padan::grpc::proto::{Decision, ReasonCode, VerifyResponse};
 
-use crate::support::{SharedServer, encode, jpeg, picture, portrait, verify_request};
+use crate::support::{PORTRAITS, SharedServer, encode, jpeg, picture, portrait, verify_request};
 
 static SERVER: SharedServer = SharedServer::new();
-
-const PORTRAITS: [&str; 6] = [
-    "person_a_1.jpg",
-    "person_a_2.jpg",
-    "person_b_1.jpg",
-    "person_b_2.jpg",
-    "impostor_1.jpg",
-    "impostor_2.jpg",
-];
 
 async fn verify(probe: impl Into<Bytes>, reference: impl Into<Bytes>) -> VerifyResponse {
     let answer = SERVER.get().verify(verify_request(probe, reference)).await;

@@ -15,19 +15,10 @@ use padan::sample::detect::{Detection, FaceChoice, locate};
 use padan::sample::geometry::{Face, Point};
 use padan::verify::{Urgency, Verification, VerifyTask};
 
-use crate::support;
+use crate::support::{self, PORTRAITS};
 use scenes::{
     as_portrait, cropped, gradient, noise, pasted, to_f32, to_px, turned, with_longer_side,
 };
-
-const PORTRAITS: [&str; 6] = [
-    "person_a_1.jpg",
-    "person_a_2.jpg",
-    "person_b_1.jpg",
-    "person_b_2.jpg",
-    "impostor_1.jpg",
-    "impostor_2.jpg",
-];
 
 /// Probe and reference of one person, years apart.
 const GENUINE: [(&str, &str); 2] = [

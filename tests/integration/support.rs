@@ -27,6 +27,16 @@ use tonic_types::StatusExt;
 
 pub use process::{ServerProcess, padan, run};
 
+/// All portraits: two pairs of one person each, and two more people.
+pub const PORTRAITS: [&str; 6] = [
+    "person_a_1.jpg",
+    "person_a_2.jpg",
+    "person_b_1.jpg",
+    "person_b_2.jpg",
+    "impostor_1.jpg",
+    "impostor_2.jpg",
+];
+
 pub fn repository() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
