@@ -1,7 +1,7 @@
 //! Finding the faces of a sample: a ladder of passes from cheap to thorough.
 //!
-//! One pass at one scale is enough for a normal selfie. Later ones are for what defeats common
-//! detectors: pictures that lie on their side without saying so, small faces in a large picture,
+//! One small pass and a closer look at the face it found are enough for a normal selfie. Later
+//! passes are for what defeats common detectors: pictures that lie on their side without saying so, small faces in a large picture,
 //! faces that fill the frame. The constants were chosen by the recall study in
 //! `docs/detection.md`; confidences are those of `YuNet`.
 
@@ -83,10 +83,8 @@ pub fn locate(
         FaceChoice::Largest => (!faces.is_empty()).then_some(0),
         FaceChoice::Central => nearest(&faces, centre_of(picture)),
     };
-    if let Some(face) = selected.and_then(|index| faces.get_mut(index))
-        && found.is_coarse(face)
-    {
-        *face = ladder::refine(detector, picture, face, found.quarter_turns)?.unwrap_or(*face);
+    if let Some(face) = selected.and_then(|index| faces.get_mut(index)) {
+        *face = found.steady(detector, picture, *face)?;
     }
     let faults = match selected {
         None => vec![ReasonCode::NoFace],

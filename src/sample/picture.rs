@@ -147,6 +147,43 @@ impl Picture {
         Ok(result)
     }
 
+    /// The square of `reach` pixels from (`left`, `top`), scaled to `side` pixels; what lies
+    /// outside the picture becomes `border`.
+    ///
+    /// # Errors
+    /// When OpenCV fails.
+    pub fn window(
+        &self,
+        (left, top): (i32, i32),
+        reach: u32,
+        side: u32,
+        border: u8,
+    ) -> Result<Self, PixelError> {
+        let end = |start: i32| u32::try_from(start).ok()?.checked_add(reach);
+        let is_inside = end(left).is_some_and(|right| right <= self.width)
+            && end(top).is_some_and(|bottom| bottom <= self.height);
+        if !is_inside || reach < side {
+            let scale = f64::from(side) / f64::from(reach.max(1));
+            let shift = |start: i32| -f64::from(start) * scale;
+            let matrix = [[scale, 0.0, shift(left)], [0.0, scale, shift(top)]];
+            return self.warp(matrix, side, side, border);
+        }
+        let failed = |error: opencv::Error| PixelError::new("resize", &error);
+        let mut result = Self::filled(side, side, [border; 3]);
+        let size = result.cv_size();
+        {
+            let source = self.as_mat()?;
+            let reach = i32::try_from(reach).unwrap_or(i32::MAX);
+            let square = opencv::core::Rect::new(left, top, reach, reach);
+            let source = Mat::roi(&source, square).map_err(failed)?;
+            let mut target = result.as_mat_mut()?;
+            // By area: a warp would skip pixels, and their noise would move the landmarks.
+            imgproc::resize(&source, &mut target, size, 0.0, 0.0, imgproc::INTER_AREA)
+                .map_err(failed)?;
+        }
+        Ok(result)
+    }
+
     /// Turned clockwise by `quarters` × 90°.
     ///
     /// # Errors
@@ -262,6 +299,26 @@ mod tests {
     #[test]
     fn debug_shows_no_pixels() {
         assert_eq!(format!("{:?}", counted()), "Picture(3×2)");
+    }
+
+    #[test]
+    fn a_window_is_scaled_and_has_a_border_outside() {
+        let left_red = (0..16 * 16).flat_map(|n| if n % 16 < 8 { [200, 0, 0] } else { [0; 3] });
+        let picture = Picture::new(16, 16, left_red.collect()).expect("sizes agree");
+        let inside = picture.window((4, 4), 8, 2, 9).expect("works");
+        assert_eq!(inside.rgb(), [200, 0, 0, 0, 0, 0].repeat(2));
+        for corner in [
+            (-40, 0),
+            (0, -40),
+            (17, 0),
+            (0, i32::MAX - 50),
+            (i32::MIN, 0),
+        ] {
+            let outside = picture.window(corner, 16, 4, 9).expect("works");
+            assert_eq!(outside.rgb(), [9; 48], "{corner:?}");
+        }
+        let enlarged = picture.window((0, 0), 4, 8, 9).expect("works");
+        assert_eq!(red_at(&enlarged, 2, 2), 200);
     }
 
     #[test]

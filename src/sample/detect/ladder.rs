@@ -4,23 +4,20 @@ use super::{DetectError, FaceDetector};
 use crate::sample::geometry::{Face, Point};
 use crate::sample::picture::Picture;
 
-/// First pass: longer side, pixels. Finds faces from a tenth of the side to filling the frame.
-const FIRST_SIDE: u32 = 320;
+/// First pass: longer side, pixels. Finds faces from a sixth of the side to filling the frame. At
+/// this size the right turn of a picture led by the widest margin, too.
+const FIRST_SIDE: u32 = 192;
 
-/// Faces below this are not believed, in the first pass and in the turned ones.
+/// Second pass, when the first found nothing: faces from a tenth of the side.
+const SECOND_SIDE: u32 = 320;
+
+/// Faces below this are not believed, in the first two passes and in the turned ones.
 const CONFIDENCE: f32 = 0.70;
 
-/// An upright face scores at least this in nine of ten pictures; a face on its side or upside down
-/// never did. Below it, the turns are tried: such faces come with landmarks that look plausible
-/// and are wrong, so nothing but a better turn gives them away.
+/// A face on its side or upside down never scored this. Below it, the turns are tried: such faces
+/// come with landmarks that look plausible and are wrong, so nothing but a better turn gives them
+/// away.
 const UPRIGHT_CONFIDENCE: f32 = 0.93;
-
-/// Second pass. Its landmarks err independently of the first one's, so their mean is steadier;
-/// and at this size the right turn of a picture led by the widest margin.
-const SECOND_SIDE: u32 = 192;
-
-/// Faces of two passes that overlap by this much are one face.
-const SAME_FACE_OVERLAP: f32 = 0.5;
 
 /// A turn must beat the picture as it is by this much.
 const TURN_MARGIN: f32 = 0.01;
@@ -35,12 +32,35 @@ const PADDED_SHARE: f32 = 0.65;
 const PADDED_CONFIDENCE: f32 = 0.80;
 const PADDING: u8 = 127;
 
-/// Faces smaller than this in their pass get a closer look: 2.2 times their side, scaled so that
-/// the face is about 100 pixels.
-const COARSE_SIDE: f32 = 48.0;
-const CLOSE_UP_FACTOR: f32 = 2.2;
-const CLOSE_UP_SIDE: u32 = 224;
-const CLOSE_UP_CONFIDENCE: f32 = 0.80;
+/// What the fine pass found is confirmed at 2.2 times its side, scaled so that the face is about
+/// 100 pixels.
+const CONFIRMATION: CloseUp = CloseUp {
+    factor: 2.2,
+    side: 224,
+    confidence_min: 0.80,
+};
+
+/// The closer look at the face that is meant: about 70 pixels. Its landmarks err independently of
+/// those of the pass that found the face, so their mean is steadier.
+const CLOSER_LOOK: CloseUp = CloseUp {
+    factor: 1.8,
+    side: 128,
+    confidence_min: 0.70,
+};
+
+/// Below this many pixels a side, the pass that found a face placed its landmarks too roughly to
+/// add anything to those of the closer look.
+const COARSE_SIDE: f32 = 32.0;
+
+/// How a face is looked at again.
+struct CloseUp {
+    /// Side of the window, in sides of the face.
+    factor: f32,
+    /// Pixels the window is scaled to.
+    side: u32,
+    /// Least confidence of the face seen there.
+    confidence_min: f32,
+}
 
 /// At most so many candidates of the fine pass get a closer look.
 const CONFIRMED_MAX: usize = 8;
@@ -57,37 +77,43 @@ pub struct Found {
 
 impl Found {
     /// Whether the pass saw too few pixels of this face to place its landmarks well.
-    pub fn is_coarse(&self, face: &Face) -> bool {
+    fn is_coarse(&self, face: &Face) -> bool {
         self.scale < 1.0 && face.rect.side() * self.scale < COARSE_SIDE
     }
 
-    /// The same faces, with landmarks half way to those that another pass saw.
-    fn steadied_by(mut self, other: &Self) -> Self {
-        for face in &mut self.faces {
-            let same = |seen: &&Face| seen.rect.overlap(face.rect) >= SAME_FACE_OVERLAP;
-            if let Some(seen) = other.faces.iter().find(same) {
-                face.landmarks = face.landmarks.midpoint(&seen.landmarks);
-            }
-        }
-        self
+    /// Looks closer at one of the faces and puts its landmarks right.
+    pub fn steady(
+        &self,
+        detector: &mut dyn FaceDetector,
+        picture: &Picture,
+        face: Face,
+    ) -> Result<Face, DetectError> {
+        let seen = look_at(detector, picture, &face, self.quarter_turns, &CLOSER_LOOK)?;
+        Ok(match seen {
+            None => face,
+            Some(seen) if self.is_coarse(&face) => seen,
+            Some(seen) => Face {
+                landmarks: face.landmarks.midpoint(&seen.landmarks),
+                ..face
+            },
+        })
     }
 }
 
 /// Takes passes until one finds a face.
 pub fn climb(detector: &mut dyn FaceDetector, picture: &Picture) -> Result<Found, DetectError> {
-    let first = pass(detector, picture, FIRST_SIDE, 1.0, CONFIDENCE)?;
-    let second = pass(detector, picture, SECOND_SIDE, 1.0, CONFIDENCE)?;
-    if best(&first.faces) >= UPRIGHT_CONFIDENCE {
-        return Ok(first.steadied_by(&second));
+    let mut found = pass(detector, picture, FIRST_SIDE, 1.0, CONFIDENCE)?;
+    if found.faces.is_empty() {
+        found = pass(detector, picture, SECOND_SIDE, 1.0, CONFIDENCE)?;
     }
-    if let Some(quarter_turns) = better_turn(detector, picture, best(&second.faces))? {
-        return climb_turned(detector, picture, quarter_turns);
+    if best(&found.faces) >= UPRIGHT_CONFIDENCE {
+        return Ok(found);
     }
-    if !first.faces.is_empty() {
-        return Ok(first.steadied_by(&second));
+    if let Some(turned) = better_turn(detector, picture, best(&found.faces))? {
+        return Ok(turned);
     }
-    if !second.faces.is_empty() {
-        return Ok(second);
+    if !found.faces.is_empty() {
+        return Ok(found);
     }
     let fine = fine_pass(detector, picture)?;
     if !fine.faces.is_empty() {
@@ -96,7 +122,7 @@ pub fn climb(detector: &mut dyn FaceDetector, picture: &Picture) -> Result<Found
     pass(
         detector,
         picture,
-        FIRST_SIDE,
+        SECOND_SIDE,
         PADDED_SHARE,
         PADDED_CONFIDENCE,
     )
@@ -146,13 +172,14 @@ fn pass(
     })
 }
 
-/// The turn at which the small picture's best face is clearly better than `as_it_is`, if any.
+/// What is seen at the turn at which the small picture's best face is clearly better than
+/// `as_it_is`, if there is one.
 fn better_turn(
     detector: &mut dyn FaceDetector,
     picture: &Picture,
     as_it_is: f32,
-) -> Result<Option<u8>, DetectError> {
-    let scale = (to_f32(SECOND_SIDE) / to_f32(picture.longer_side())).min(1.0);
+) -> Result<Option<Found>, DetectError> {
+    let scale = (to_f32(FIRST_SIDE) / to_f32(picture.longer_side())).min(1.0);
     let small = picture.resized(
         scaled(picture.width(), scale),
         scaled(picture.height(), scale),
@@ -161,36 +188,27 @@ fn better_turn(
     let mut confidence_to_beat = (as_it_is + TURN_MARGIN).max(CONFIDENCE);
     for quarter_turns in 1..4 {
         let turned = small.turned(quarter_turns)?;
-        let found = pass(detector, &turned, SECOND_SIDE, 1.0, CONFIDENCE)?;
-        let confidence = best(&found.faces);
+        let seen = pass(detector, &turned, FIRST_SIDE, 1.0, CONFIDENCE)?;
+        let confidence = best(&seen.faces);
         if confidence >= confidence_to_beat {
             confidence_to_beat = confidence;
-            better = Some(quarter_turns);
+            better = Some((quarter_turns, seen));
         }
     }
-    Ok(better)
-}
-
-/// The first two passes on the turned picture.
-fn climb_turned(
-    detector: &mut dyn FaceDetector,
-    picture: &Picture,
-    quarter_turns: u8,
-) -> Result<Found, DetectError> {
-    let upright = picture.turned(quarter_turns)?;
-    let first = pass(detector, &upright, FIRST_SIDE, 1.0, CONFIDENCE)?;
-    let second = pass(detector, &upright, SECOND_SIDE, 1.0, CONFIDENCE)?;
-    let found = if first.faces.is_empty() {
-        second
-    } else {
-        first.steadied_by(&second)
-    };
-    let back = |p: Point| picture.unturn(quarter_turns, p);
-    Ok(Found {
-        faces: found.faces.iter().map(|face| face.map(back)).collect(),
-        quarter_turns,
-        ..found
-    })
+    let (small_width, small_height) = small.size_f32();
+    let (width, height) = picture.size_f32();
+    let (scale_x, scale_y) = (small_width / width, small_height / height);
+    Ok(better.map(|(quarter_turns, seen)| {
+        let back = |p: Point| {
+            let p = small.unturn(quarter_turns, p);
+            Point::new(p.x / scale_x, p.y / scale_y)
+        };
+        Found {
+            faces: seen.faces.iter().map(|face| face.map(back)).collect(),
+            quarter_turns,
+            scale: seen.scale * scale,
+        }
+    }))
 }
 
 /// The pass for small faces; only what a closer look confirms counts.
@@ -198,41 +216,44 @@ fn fine_pass(detector: &mut dyn FaceDetector, picture: &Picture) -> Result<Found
     let found = pass(detector, picture, FINE_SIDE, 1.0, FINE_CONFIDENCE)?;
     let mut faces = Vec::new();
     for face in found.faces.iter().take(CONFIRMED_MAX) {
-        faces.extend(refine(detector, picture, face, 0)?);
+        faces.extend(look_at(detector, picture, face, 0, &CONFIRMATION)?);
     }
     Ok(Found { faces, ..found })
 }
 
-/// A closer look at one face; absent when it does not see a face there.
-pub fn refine(
+/// One face seen again, larger; absent when there is no face in that place.
+fn look_at(
     detector: &mut dyn FaceDetector,
     picture: &Picture,
     face: &Face,
     quarter_turns: u8,
+    how: &CloseUp,
 ) -> Result<Option<Face>, DetectError> {
     let centre = face.rect.centre();
-    let scale = to_f32(CLOSE_UP_SIDE) / (face.rect.side() * CLOSE_UP_FACTOR).max(1.0);
-    let half = to_f32(CLOSE_UP_SIDE) / 2.0;
-    let (s, dx, dy) = (
-        f64::from(scale),
-        f64::from(half - centre.x * scale),
-        f64::from(half - centre.y * scale),
-    );
-    let matrix = [[s, 0.0, dx], [0.0, s, dy]];
-    let lying = picture.warp(matrix, CLOSE_UP_SIDE, CLOSE_UP_SIDE, PADDING)?;
-    let close_up = lying.turned(quarter_turns)?;
-    let faces = detector.detect(&close_up, CLOSE_UP_CONFIDENCE)?;
-    let seen = super::nearest(&faces, Point::new(half, half)).and_then(|n| faces.get(n));
+    let reach = (face.rect.side() * how.factor).round().max(1.0);
+    let corner = Point::new(centre.x - reach / 2.0, centre.y - reach / 2.0).rounded();
+    let lying = picture.window(
+        (whole(corner.x), whole(corner.y)),
+        scaled(1, reach),
+        how.side,
+        PADDING,
+    )?;
+    let faces = detector.detect(&lying.turned(quarter_turns)?, how.confidence_min)?;
+    let middle = to_f32(how.side) / 2.0;
+    let seen = super::nearest(&faces, Point::new(middle, middle)).and_then(|n| faces.get(n));
+    let scale = reach / to_f32(how.side);
     let back = |p: Point| {
         let p = lying.unturn(quarter_turns, p);
-        Point::new(
-            (p.x - half) / scale + centre.x,
-            (p.y - half) / scale + centre.y,
-        )
+        Point::new(p.x * scale + corner.x, p.y * scale + corner.y)
     };
     // The same face, not a neighbour: the coarse centre must lie in the new box.
-    let is_same = |refined: &Face| refined.rect.contains(centre);
+    let is_same = |seen: &Face| seen.rect.contains(centre);
     Ok(seen.map(|seen| seen.map(back)).filter(is_same))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the cast saturates")]
+fn whole(coordinate: f32) -> i32 {
+    coordinate as i32
 }
 
 #[expect(clippy::cast_precision_loss, reason = "sides are far below 2^24")]

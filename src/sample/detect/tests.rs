@@ -52,13 +52,13 @@ fn locate_scripted(
 }
 
 #[test]
-fn a_clear_face_takes_two_passes_and_comes_back_in_pixels_of_the_picture() {
+fn a_clear_face_takes_one_pass_and_a_closer_look_and_comes_back_in_pixels_of_the_picture() {
     let (found, shown) = locate_scripted(
-        [vec![face(80.0, 60.0, 100.0, 0.95)]],
+        [vec![face(48.0, 36.0, 60.0, 0.95)]],
         (1280, 960),
         SampleRole::Probe,
     );
-    assert_eq!(shown, [(320, 240), (192, 144)]);
+    assert_eq!(shown, [(192, 144), (128, 128)]);
     assert_eq!(found.selected, Some(0));
     let rect = found.faces[0].rect;
     assert!(
@@ -68,13 +68,15 @@ fn a_clear_face_takes_two_passes_and_comes_back_in_pixels_of_the_picture() {
     assert!(found.faults.is_empty());
 }
 
+/// The face of 100 pixels at (`x`, 60), as the closer look at one at (100, 60) sees it.
+fn closer(x: f32) -> Face {
+    let scale = 128.0 / 180.0;
+    face((x - 60.0) * scale, 40.0 * scale, 100.0 * scale, 0.95)
+}
+
 #[test]
-fn landmarks_are_the_mean_of_both_passes() {
-    // In pixels of the picture, the second pass sees the face 10 further to the right.
-    let passes = [
-        vec![face(100.0, 60.0, 100.0, 0.95)],
-        vec![face(66.0, 36.0, 60.0, 0.95)],
-    ];
+fn landmarks_are_the_mean_of_the_pass_and_the_closer_look() {
+    let passes = [vec![face(60.0, 36.0, 60.0, 0.95)], vec![closer(110.0)]];
     let (found, _) = locate_scripted(passes, (320, 240), SampleRole::Probe);
     let face = found.faces[0];
     assert!((face.rect.x - 100.0).abs() < 0.01);
@@ -89,35 +91,58 @@ fn landmarks_are_the_mean_of_both_passes() {
 }
 
 #[test]
+fn a_neighbour_in_the_closer_look_changes_nothing() {
+    let passes = [vec![face(60.0, 36.0, 60.0, 0.95)], vec![closer(160.0)]];
+    let (found, _) = locate_scripted(passes, (320, 240), SampleRole::Probe);
+    let eye = found.faces[0].landmarks.right_eye;
+    assert!((eye.x - 130.0).abs() < 0.01, "{eye:?}");
+}
+
+#[test]
+fn a_coarse_face_takes_the_landmarks_of_the_closer_look_alone() {
+    // 30 pixels in the first pass, 100 in the picture of 640 × 480.
+    let passes = [vec![face(30.0, 18.0, 30.0, 0.95)], vec![closer(110.0)]];
+    let (found, _) = locate_scripted(passes, (640, 480), SampleRole::Probe);
+    let eye = found.faces[0].landmarks.right_eye;
+    assert!((eye.x - 140.0).abs() < 0.01, "{eye:?}");
+}
+
+#[test]
 fn a_doubtful_face_is_compared_with_its_turns_and_kept_when_none_is_better() {
-    let doubtful = || vec![face(80.0, 60.0, 100.0, 0.85)];
-    let (found, shown) = locate_scripted([doubtful(), doubtful()], (640, 480), SampleRole::Probe);
+    let doubtful = vec![face(48.0, 36.0, 60.0, 0.85)];
+    let (found, shown) = locate_scripted([doubtful], (640, 480), SampleRole::Probe);
     assert_eq!(
         shown,
-        [(320, 240), (192, 144), (144, 192), (192, 144), (144, 192)]
+        [(192, 144), (144, 192), (192, 144), (144, 192), (128, 128)]
     );
     assert_eq!((found.quarter_turns, found.selected), (0, Some(0)));
 }
 
 #[test]
+fn a_face_too_small_for_the_first_pass_is_found_by_the_second() {
+    let answers = [vec![], vec![face(100.0, 60.0, 30.0, 0.95)]];
+    let (found, shown) = locate_scripted(answers, (640, 480), SampleRole::Probe);
+    assert_eq!(shown, [(192, 144), (320, 240), (128, 128)]);
+    assert!((found.faces[0].rect.x - 200.0).abs() < 0.01);
+}
+
+#[test]
 fn a_better_turn_wins_and_its_landmarks_are_mapped_back() {
-    // Upright after one clockwise turn: a 480×640 picture seen as 240×320.
+    // Upright after one clockwise turn: a 480×640 picture seen as 144×192.
     let answers = [
-        vec![face(80.0, 60.0, 100.0, 0.80)],
         vec![face(80.0, 60.0, 60.0, 0.80)],
-        vec![face(40.0, 40.0, 60.0, 0.94)],
-        vec![],
-        vec![],
-        vec![face(0.0, 0.0, 120.0, 0.94)],
-        vec![],
+        vec![face(0.0, 0.0, 60.0, 0.94)],
     ];
     let (found, shown) = locate_scripted(answers, (640, 480), SampleRole::Probe);
     assert_eq!(found.quarter_turns, 1);
-    assert_eq!(shown[5..], [(240, 320), (144, 192)]);
+    assert_eq!(
+        shown,
+        [(192, 144), (144, 192), (192, 144), (144, 192), (128, 128)]
+    );
     // The top left corner of the turned picture is the bottom left one of the picture.
     let rect = found.faces[0].rect;
     assert!(
-        rect.x.abs() < 0.01 && (rect.y - 240.0).abs() < 0.01,
+        rect.x.abs() < 0.01 && (rect.y - 280.0).abs() < 0.01,
         "{rect:?}"
     );
     // The eyes lie above each other, the right one below: turned back, the roll is −90°.
@@ -129,7 +154,7 @@ fn nothing_in_any_pass_is_no_face() {
     let (found, shown) = locate_scripted([], (4000, 3000), SampleRole::Probe);
     assert_eq!(found.faults, [ReasonCode::NoFace]);
     assert_eq!((found.selected, found.faces.len()), (None, 0));
-    assert_eq!(shown.len(), 1 + 4 + 1 + 1);
+    assert_eq!(shown.len(), 2 + 3 + 1 + 1);
     assert_eq!(shown.last(), Some(&(320, 320)));
 }
 
@@ -156,10 +181,10 @@ fn a_small_face_of_the_fine_pass_counts_only_when_confirmed() {
 fn a_comparable_second_face_is_refused_and_a_small_one_in_the_background_is_not() {
     let with_second = |side: f32, confidence: f32, role| {
         let faces = vec![
-            face(10.0, 10.0, 100.0, 0.95),
-            face(200.0, 10.0, side, confidence),
+            face(5.0, 5.0, 100.0, 0.95),
+            face(110.0, 10.0, side, confidence),
         ];
-        locate_scripted([faces], (320, 240), role).0.faults
+        locate_scripted([faces], (192, 144), role).0.faults
     };
     let refused = [ReasonCode::MultipleFaces];
     assert_eq!(with_second(60.0, 0.75, SampleRole::Probe), refused);
@@ -170,12 +195,12 @@ fn a_comparable_second_face_is_refused_and_a_small_one_in_the_background_is_not(
 
 #[test]
 fn the_central_face_can_be_meant_instead_of_the_largest() {
-    let faces = vec![face(0.0, 0.0, 100.0, 0.95), face(140.0, 100.0, 40.0, 0.95)];
+    let faces = vec![face(0.0, 0.0, 80.0, 0.95), face(80.0, 60.0, 40.0, 0.95)];
     let mut detector = Scripted {
         answers: [faces].into(),
         shown: Vec::new(),
     };
-    let picture = Picture::filled(320, 240, [90; 3]);
+    let picture = Picture::filled(192, 144, [90; 3]);
     let found = locate(
         &mut detector,
         &picture,
