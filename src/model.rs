@@ -4,6 +4,8 @@
 mod detector;
 mod embedder;
 mod manifest;
+mod operator;
+pub mod prelu;
 mod runtime;
 mod session;
 mod tensor;
@@ -11,7 +13,8 @@ mod tensor;
 pub use detector::YunetDetector;
 pub use embedder::OrtEmbedder;
 pub use manifest::{
-    ColourOrder, Manifest, ManifestError, ModelEntry, ModelTask, Profile, TensorSpec,
+    ColourOrder, Element, InputLayout, Manifest, ManifestError, ModelEntry, ModelTask, Profile,
+    TensorSpec,
 };
 pub use runtime::{LIBRARY_FILE_NAME, Runtime, RuntimeError};
 pub use session::ModelError;

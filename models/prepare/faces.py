@@ -22,10 +22,15 @@ TEMPLATE = np.array(
 
 def photographs(folder: pathlib.Path) -> dict[str, Image.Image]:
     """The JPEG files of a folder, upright, by name."""
-    found = {path.name: ImageOps.exif_transpose(Image.open(path)).convert("RGB") for path in sorted(folder.glob("*.jpg"))}
+    found = {path.name: photograph(path) for path in sorted(folder.glob("*.jpg"))}
     if not found:
         raise ValueError(f"{folder} holds no .jpg file: name a folder with photographs of one face each (--portraits).")
     return found
+
+
+def photograph(path: pathlib.Path) -> Image.Image:
+    """One photograph, upright, RGB."""
+    return ImageOps.exif_transpose(Image.open(path)).convert("RGB")
 
 
 def crops(images: dict[str, Image.Image], detector) -> np.ndarray:

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Makes the models padan serves from the ones their authors publish, and checks the two against each other.
 
-  prepare.py all PUBLISHED_DIR MODELS_DIR      both default models, from files checked by SHA-256
+  prepare.py all PUBLISHED_DIR MODELS_DIR      all served models, from files checked by SHA-256
   prepare.py embedder IN OUT [--store-fp16]    any ArcFace-style network: one face crop in, one embedding out
   prepare.py detector IN OUT                   YuNet, or any detector whose height and width may be freed
+  prepare.py quantise IN RANGES OUT            an 8-bit network from a chain of Conv, PRelu and Gemm
+  prepare.py calibrate IN RANGES --faces DIR   measures the ranges that `quantise` needs, on photographs of faces
   prepare.py check ORIGINAL PREPARED           compares outputs and speed on faces from real photographs
 
-The same input gives the same bytes, on every machine. `check` also needs onnxruntime and pillow; the rest needs onnx.
+The same input gives the same bytes, on every machine; only `calibrate` rounds as the processor does. `check` and
+`calibrate` also need onnxruntime and pillow; the rest needs onnx.
 Exit codes: 0 done, 1 the check found a difference, 2 it could not be done (the message says what to do).
 """
 
@@ -27,6 +30,7 @@ try:
     import onnx
 
     import graph
+    import quantise
 except ImportError as missing:
     print(
         f"prepare: the Python package {missing.name!r} is missing. Run `make models`, which sets everything up, or\n"
@@ -48,7 +52,8 @@ class Published:
     sha256: str
     kind: str
     served: str
-    store_fp16: bool
+    store_fp16: bool = False
+    ranges: str = ""
 
 
 PUBLISHED = (
@@ -57,7 +62,6 @@ PUBLISHED = (
         sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
         kind="detector",
         served="yunet_2023mar.onnx",
-        store_fp16=False,
     ),
     Published(
         file="face_recognition_sface_2021dec.onnx",
@@ -65,6 +69,13 @@ PUBLISHED = (
         kind="embedder",
         served="sface_2021dec.onnx",
         store_fp16=True,
+    ),
+    Published(
+        file="face_recognition_sface_2021dec.onnx",
+        sha256="0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79",
+        kind="quantised",
+        served="sface_2021dec_int8.onnx",
+        ranges="sface_2021dec_int8.ranges.npz",
     ),
 )
 
@@ -80,21 +91,16 @@ class Prepared:
     output_bytes: int
     inputs: dict[str, list]
     outputs: dict[str, list]
-    initializer_inputs_dropped: int
-    prelus_rewritten: int
-    weights_stored_fp16: int
     operators: str
-    notes: list[str]
+    initializer_inputs_dropped: int = 0
+    prelus_rewritten: int = 0
+    weights_stored_fp16: int = 0
+    notes: list[str] = dataclasses.field(default_factory=list)
 
 
 def prepare(kind: str, source: pathlib.Path, output: pathlib.Path, store_fp16: bool) -> Prepared:
     """Rewrites `source` to `output`; `kind` is "embedder" or "detector"."""
-    content = read(source)
-    try:
-        model = onnx.load_from_string(content)
-        onnx.checker.check_model(model)
-    except Exception as error:  # onnx and protobuf raise several unrelated types for a damaged file.
-        raise PrepareError(f"{source} is not a valid ONNX model ({error}). Fetch it again.") from error
+    content, model = load(source)
     notes: list[str] = []
     dropped = graph.drop_initializer_inputs(model)
     require_one_image(model, source)
@@ -106,9 +112,33 @@ def prepare(kind: str, source: pathlib.Path, output: pathlib.Path, store_fp16: b
     if store_fp16:
         stored, left = graph.store_fp16(model)
         notes += left
+    done = {"initializer_inputs_dropped": dropped, "prelus_rewritten": rewritten, "weights_stored_fp16": stored}
+    return finish(model, source, content, output, {}, notes=notes, **done)
+
+
+def prepare_quantised(source: pathlib.Path, ranges: pathlib.Path, output: pathlib.Path) -> Prepared:
+    """Writes the 8-bit network of `source` to `output`."""
+    content, model = load(source)
+    quantised, provenance = quantise.quantise(model, ranges)
+    return finish(quantised, source, content, output, provenance)
+
+
+def load(source: pathlib.Path) -> tuple[bytes, onnx.ModelProto]:
+    """The file's bytes and the model in them."""
+    content = read(source)
+    try:
+        model = onnx.load_from_string(content)
+        onnx.checker.check_model(model)
+    except Exception as error:  # onnx and protobuf raise several unrelated types for a damaged file.
+        raise PrepareError(f"{source} is not a valid ONNX model ({error}). Fetch it again.") from error
+    return content, model
+
+
+def finish(model, source: pathlib.Path, content: bytes, output: pathlib.Path, provenance, **done) -> Prepared:
+    """Checks and writes a model, with where it comes from."""
     source_sha256 = hashlib.sha256(content).hexdigest()
-    graph.tidy(model, {"padan.source": source.name, "padan.source_sha256": source_sha256})
-    onnx.checker.check_model(model, full_check=True)
+    graph.tidy(model, {"padan.source": source.name, "padan.source_sha256": source_sha256, **provenance})
+    onnx.checker.check_model(model, full_check=not model.functions)
     written = model.SerializeToString(deterministic=True)
     write(output, written)
     return Prepared(
@@ -119,11 +149,8 @@ def prepare(kind: str, source: pathlib.Path, output: pathlib.Path, store_fp16: b
         output_bytes=len(written),
         inputs={value.name: dimensions(value) for value in model.graph.input},
         outputs={value.name: dimensions(value) for value in model.graph.output},
-        initializer_inputs_dropped=dropped,
-        prelus_rewritten=rewritten,
-        weights_stored_fp16=stored,
         operators=graph.operators(model),
-        notes=notes,
+        **done,
     )
 
 
@@ -160,7 +187,7 @@ def write(path: pathlib.Path, content: bytes) -> None:
 
 
 def prepare_all(published: pathlib.Path, models: pathlib.Path) -> list[Prepared]:
-    """Both default models. A published file with another digest is refused."""
+    """All served models. A published file with another digest is refused."""
     for item in PUBLISHED:
         digest = hashlib.sha256(read(published / item.file)).hexdigest()
         if digest != item.sha256:
@@ -169,7 +196,10 @@ def prepare_all(published: pathlib.Path, models: pathlib.Path) -> list[Prepared]
                 "Delete it and run `make models` again."
             )
     return [
-        prepare(item.kind, published / item.file, models / item.served, item.store_fp16) for item in PUBLISHED
+        prepare_quantised(published / item.file, HERE / item.ranges, models / item.served)
+        if item.ranges
+        else prepare(item.kind, published / item.file, models / item.served, item.store_fp16)
+        for item in PUBLISHED
     ]
 
 
@@ -201,7 +231,20 @@ def arguments() -> argparse.Namespace:
         command.add_argument("output", type=path, metavar="OUT")
         if kind == "embedder":
             command.add_argument("--store-fp16", action="store_true", help="store large weights in half the bytes")
-    command = commands.add_parser("all", help="prepare both default models")
+    command = commands.add_parser("quantise", help="prepare an 8-bit embedder")
+    command.add_argument("source", type=path, metavar="IN")
+    command.add_argument("ranges", type=path, metavar="RANGES")
+    command.add_argument("output", type=path, metavar="OUT")
+    command = commands.add_parser("calibrate", help="measure the ranges of an embedder on faces")
+    command.add_argument("source", type=path, metavar="IN")
+    command.add_argument("ranges", type=path, metavar="RANGES")
+    command.add_argument("--faces", type=path, required=True, metavar="DIR",
+                         help="folder with JPEG photographs of one clear face each; those below it count too")
+    command.add_argument("--count", type=int, default=400, metavar="N",
+                         help="photographs to take, evenly spread over the names (default: %(default)s)")
+    command.add_argument("--detector", type=path, default=HERE.parent / "yunet_2023mar.onnx", metavar="FILE",
+                         help="the prepared YuNet that finds the faces (default: the served one)")
+    command = commands.add_parser("all", help="prepare all served models")
     command.add_argument("published", type=path, metavar="PUBLISHED_DIR")
     command.add_argument("models", type=path, metavar="MODELS_DIR")
     command = commands.add_parser("check", help="compare a prepared model with the original")
@@ -223,18 +266,25 @@ def arguments() -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> int:
     """Does what was asked and prints it; returns the exit code."""
-    if args.command == "check":
+    if args.command in ("check", "calibrate"):
         try:
+            import calibrate
             import check
         except ImportError as missing:
             raise PrepareError(
-                f"`check` needs the Python package {missing.name!r} too: install {HERE / 'requirements.txt'}."
+                f"`{args.command}` needs the Python package {missing.name!r} too: install {HERE / 'requirements.txt'}."
             ) from missing
+        if args.command == "calibrate":
+            _, model = load(args.source)
+            print(json.dumps(calibrate.calibrate(model, args.faces, args.detector, args.count, args.ranges), indent=2))
+            return 0
         result = check.compare(args)
         print(json.dumps(result, indent=2) if args.json else check.as_text(result))
         return 0 if result["passed"] else 1
     if args.command == "all":
         done = prepare_all(args.published, args.models)
+    elif args.command == "quantise":
+        done = [prepare_quantised(args.source, args.ranges, args.output)]
     else:
         done = [prepare(args.command, args.source, args.output, getattr(args, "store_fp16", False))]
     if args.json:

@@ -2,7 +2,7 @@
 
 use super::session::{self, ModelError, ModelSession};
 use super::tensor::write_planes;
-use super::{Manifest, ModelEntry, Runtime};
+use super::{InputLayout, Manifest, ModelEntry, Runtime};
 use crate::embed::{ContractId, Embedding, FaceEmbedder, InferenceError};
 use crate::sample::align::AlignmentTemplate;
 use crate::sample::picture::Picture;
@@ -15,6 +15,7 @@ pub struct OrtEmbedder {
     output: String,
     dimension: usize,
     id: String,
+    layout: InputLayout,
 }
 
 impl OrtEmbedder {
@@ -40,6 +41,7 @@ impl OrtEmbedder {
                 .unwrap_or_default(),
             dimension: entry.dimension.unwrap_or_default(),
             id: entry.id.clone(),
+            layout: entry.layout()?,
         })
     }
 }
@@ -60,9 +62,14 @@ impl FaceEmbedder for OrtEmbedder {
                 .session
                 .error("the crop has another size than the alignment"));
         }
-        let normalisation = self.session.normalisation;
-        write_planes(crop, side, side, normalisation, &mut self.session.planes);
-        let outputs = self.session.run(side, side)?;
+        let outputs = match self.layout {
+            InputLayout::Pixels => self.session.run_pixels(side, side, crop.rgb())?,
+            InputLayout::Planes => {
+                let normalisation = self.session.normalisation;
+                write_planes(crop, side, side, normalisation, &mut self.session.planes);
+                self.session.run(side, side)?
+            }
+        };
         let numbers = session::output(&outputs, &self.id, &self.output)?;
         if numbers.len() != self.dimension {
             let cause = format!("{} numbers instead of {}", numbers.len(), self.dimension);

@@ -61,6 +61,29 @@ pub struct TensorSpec {
     pub name: String,
     /// Dimensions, batch first.
     pub shape: Vec<i64>,
+    /// Type of the numbers.
+    #[serde(default)]
+    pub element: Element,
+}
+
+/// Type of the numbers in a tensor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Element {
+    /// 32-bit floats.
+    #[default]
+    Float32,
+    /// Bytes.
+    Uint8,
+}
+
+/// How a picture is laid out for a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputLayout {
+    /// `[batch, 3, height, width]`, floats: one plane a colour, normalised.
+    Planes,
+    /// `[batch, height, width, 3]`, bytes: the pixels as they are.
+    Pixels,
 }
 
 /// One model.
@@ -311,19 +334,46 @@ impl ModelEntry {
         if !(self.mean.is_finite() && self.scale.is_finite() && self.scale != 0.0) {
             return Err(self.problem("mean and scale must be finite, scale not 0"));
         }
-        if self.input.shape.len() != 4 || self.input.shape.get(1) != Some(&3) {
-            return Err(self.problem("the input must be [batch, 3, height, width]"));
-        }
+        let layout = self.layout()?;
         match self.task {
+            ModelTask::Detector if layout == InputLayout::Pixels => {
+                Err(self.problem("a detector's input must be [batch, 3, height, width]"))
+            }
             ModelTask::Detector => Ok(()),
             ModelTask::Embedder => self.check_embedder(),
+        }
+    }
+
+    /// How the network takes a picture.
+    ///
+    /// # Errors
+    /// When the input is of neither layout, or pixels would have to be changed first.
+    pub fn layout(&self) -> Result<InputLayout, ManifestError> {
+        match (self.input.shape.as_slice(), self.input.element) {
+            ([_, 3, _, _], Element::Float32) => Ok(InputLayout::Planes),
+            ([_, _, _, 3], Element::Uint8) => {
+                let as_they_are = (self.mean, self.scale) == (0.0, 1.0);
+                if as_they_are && self.colour == ColourOrder::Rgb {
+                    Ok(InputLayout::Pixels)
+                } else {
+                    Err(self.problem("bytes go in as they are: colour rgb, mean 0, scale 1"))
+                }
+            }
+            _ => Err(self.problem(
+                "the input must be float32 [batch, 3, height, width] or uint8 [batch, height, \
+                 width, 3]",
+            )),
         }
     }
 
     fn check_embedder(&self) -> Result<(), ManifestError> {
         let template = self.alignment()?;
         let side = i64::from(template.side_px);
-        if self.input.shape.get(2..) != Some([side, side].as_slice()) {
+        let takes_crop = match *self.input.shape.as_slice() {
+            [_, 3, height, width] | [_, height, width, 3] => (height, width) == (side, side),
+            _ => false,
+        };
+        if !takes_crop {
             return Err(self.problem(format!(
                 "alignment {} gives crops of {side}×{side}, which the input does not take",
                 template.name

@@ -1,10 +1,12 @@
 //! One ONNX Runtime session, checked against its manifest entry.
 
+use std::sync::{Mutex, PoisonError};
+
 use ndarray::ArrayView4;
 use ort::session::{Session, SessionOutputs, builder::GraphOptimizationLevel};
-use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+use ort::value::{Outlet, PrimitiveTensorElementType, TensorElementType, TensorRef, ValueType};
 
-use super::manifest::{ModelEntry, TensorSpec};
+use super::manifest::{Element, ModelEntry, TensorSpec};
 use super::tensor::Normalisation;
 use super::{ManifestError, Runtime};
 use crate::embed::InferenceError;
@@ -87,16 +89,25 @@ impl ModelSession {
         height: usize,
         width: usize,
     ) -> Result<SessionOutputs<'_>, InferenceError> {
-        let failed = |cause: String| InferenceError {
-            model: self.id.clone(),
-            cause,
-        };
-        let view = ArrayView4::from_shape((1, 3, height, width), &self.planes)
-            .map_err(|error| failed(error.to_string()))?;
-        let input = TensorRef::from_array_view(view).map_err(|e| failed(e.message().to_owned()))?;
-        self.session
-            .run(ort::inputs![input])
-            .map_err(|error| failed(error.message().to_owned()))
+        run(
+            &mut self.session,
+            &self.id,
+            [1, 3, height, width],
+            &self.planes,
+        )
+    }
+
+    /// Runs the network on one picture's pixels, `height × width × 3` bytes.
+    ///
+    /// # Errors
+    /// When the runtime fails.
+    pub fn run_pixels(
+        &mut self,
+        height: usize,
+        width: usize,
+        pixels: &[u8],
+    ) -> Result<SessionOutputs<'_>, InferenceError> {
+        run(&mut self.session, &self.id, [1, height, width, 3], pixels)
     }
 
     /// An error of this model.
@@ -107,6 +118,24 @@ impl ModelSession {
             cause: cause.into(),
         }
     }
+}
+
+fn run<'a, T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static>(
+    session: &'a mut Session,
+    id: &str,
+    [a, b, c, d]: [usize; 4],
+    numbers: &[T],
+) -> Result<SessionOutputs<'a>, InferenceError> {
+    let failed = |cause: String| InferenceError {
+        model: id.to_owned(),
+        cause,
+    };
+    let view =
+        ArrayView4::from_shape((a, b, c, d), numbers).map_err(|error| failed(error.to_string()))?;
+    let input = TensorRef::from_array_view(view).map_err(|e| failed(e.message().to_owned()))?;
+    session
+        .run(ort::inputs![input])
+        .map_err(|error| failed(error.message().to_owned()))
 }
 
 /// One output as a slice of floats.
@@ -132,13 +161,25 @@ pub fn output<'a>(
 }
 
 fn build_session(runtime: &Runtime, content: &[u8]) -> ort::Result<Session> {
+    static DOMAIN_IS_KNOWN: Mutex<bool> = Mutex::new(false);
     // One thread: a lane is the unit of parallelism. The arena grows by what is asked, not by
     // doubling, so that memory stays flat.
     let mut builder = Session::builder(runtime.environment())?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(1)?
-        .with_inter_threads(1)?;
-    builder.commit_from_memory(content)
+        .with_inter_threads(1)?
+        .with_operators(super::operator::domain()?)?;
+    // The first session makes the domain known to the whole process; two at once would both try.
+    let mut is_known = DOMAIN_IS_KNOWN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if *is_known {
+        drop(is_known);
+        return builder.commit_from_memory(content);
+    }
+    let session = builder.commit_from_memory(content)?;
+    *is_known = true;
+    Ok(session)
 }
 
 fn check_tensors(
@@ -173,7 +214,11 @@ fn matches(spec: &TensorSpec, outlet: &Outlet) -> bool {
     let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
         return false;
     };
+    let element = match spec.element {
+        Element::Float32 => TensorElementType::Float32,
+        Element::Uint8 => TensorElementType::Uint8,
+    };
     spec.name == outlet.name()
-        && *ty == TensorElementType::Float32
+        && *ty == element
         && shape.iter().copied().eq(spec.shape.iter().copied())
 }
