@@ -2,16 +2,18 @@
 
 pub mod golden;
 
+use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::config::Config;
 use crate::decision::{Calibration, CalibrationError, PolicyError, PolicySet};
-use crate::embed::ContractId;
-use crate::engine::{Engine, StartError};
+use crate::embed::{ContractId, FaceEmbedder};
+use crate::engine::{Batcher, Engine, StartError};
 use crate::grpc::{ServiceInfo, ServiceModel};
 use crate::model::{
-    Manifest, ManifestError, ModelEntry, ModelTask, OrtEmbedder, Runtime, RuntimeError,
+    BatchedEmbedder, DeviceSession, EmbeddingDevice, Manifest, ManifestError, ModelEntry,
+    ModelError, ModelTask, OrtEmbedder, Provider, ProviderError, Runtime, RuntimeError,
     YunetDetector,
 };
 use crate::pipeline::{Pipeline, PipelineSettings};
@@ -27,6 +29,9 @@ pub enum AppError {
     /// The manifest or a model file.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// The execution provider.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// The lanes, their models or the golden faces.
     #[error(transparent)]
     Engine(#[from] StartError),
@@ -44,23 +49,33 @@ pub struct ModelSet {
     manifest: Manifest,
     detector: ModelEntry,
     embedder: ModelEntry,
+    provider: Provider,
+    lanes: NonZeroUsize,
+    /// What lanes share, once one asked for it; accelerators only.
+    device: OnceLock<Result<Arc<EmbeddingDevice>, String>>,
 }
 
 impl ModelSet {
     /// Loads the runtime and the manifest, and selects the configured models.
     ///
     /// # Errors
-    /// When the library, the manifest or a licence is not as required.
+    /// When the library, the manifest, a licence or the provider is not as required.
     pub fn select(config: &Config) -> Result<Self, AppError> {
         let manifest = Manifest::read(&config.models)?;
         let select = |id: &str, task| manifest.select(id, task, config.profile).cloned();
         let detector = select(&config.detector, ModelTask::Detector)?;
         let embedder = select(&config.embedder, ModelTask::Embedder)?;
+        config.provider.check_model(&embedder)?;
+        let runtime = Runtime::load(&config.runtime_library)?;
+        config.provider.check_library(&runtime)?;
         Ok(Self {
-            runtime: Runtime::load(&config.runtime_library)?,
+            runtime,
             manifest,
             detector,
             embedder,
+            provider: config.provider.clone(),
+            lanes: config.engine.lanes,
+            device: OnceLock::new(),
         })
     }
 
@@ -79,15 +94,49 @@ impl ModelSet {
             runtime, manifest, ..
         } = self;
         let detector = YunetDetector::load(runtime, manifest, &self.detector);
-        let embedder = OrtEmbedder::load(runtime, manifest, &self.embedder);
         let mut pipeline = Pipeline::new(
             Box::new(detector.map_err(|error| error.to_string())?),
-            Box::new(embedder.map_err(|error| error.to_string())?),
+            self.lane_embedder()?,
             Arc::clone(settings),
         );
         golden::check(&mut pipeline, &self.embedder, manifest.folder())
             .map_err(|error| error.to_string())?;
         Ok(pipeline)
+    }
+
+    /// One lane's embedder: a session of its own, or a handle to the device that lanes share.
+    fn lane_embedder(&self) -> Result<Box<dyn FaceEmbedder>, String> {
+        let entry = &self.embedder;
+        let embedder: Result<Box<dyn FaceEmbedder>, ModelError> = match self.shared_device()? {
+            Some(device) => BatchedEmbedder::new(device, entry).map(|handle| Box::new(handle) as _),
+            None => OrtEmbedder::load(&self.runtime, &self.manifest, entry)
+                .map(|session| Box::new(session) as _),
+        };
+        embedder.map_err(|error| error.to_string())
+    }
+
+    /// The device of an accelerator, started when first asked for; none on the CPU.
+    fn shared_device(&self) -> Result<Option<Arc<EmbeddingDevice>>, String> {
+        if !self.provider.kind.is_accelerator() {
+            return Ok(None);
+        }
+        self.device
+            .get_or_init(|| self.start_device())
+            .clone()
+            .map(Some)
+    }
+
+    fn start_device(&self) -> Result<Arc<EmbeddingDevice>, String> {
+        let (provider, runtime) = (self.provider.clone(), self.runtime.clone());
+        let (manifest, entry) = (self.manifest.clone(), self.embedder.clone());
+        let factory = move || {
+            DeviceSession::load(&provider, &runtime, &manifest, &entry)
+                .map_err(|error| error.to_string())
+        };
+        // Each lane waits for one job at most.
+        Batcher::start(self.provider.buckets.clone(), self.lanes, Box::new(factory))
+            .map(Arc::new)
+            .map_err(|error| error.to_string())
     }
 
     /// Starts an engine whose lanes run these models.
@@ -96,8 +145,13 @@ impl ModelSet {
     /// When a lane cannot be made.
     pub fn start_engine(self: Arc<Self>, config: &Config) -> Result<Engine<Pipeline>, AppError> {
         let settings = Arc::new(config.pipeline.clone());
+        let device = self.shared_device().map_err(StartError::Worker)?;
         let factory = Box::new(move || self.pipeline(&settings));
-        Ok(Engine::start(config.engine, factory)?)
+        let engine = Engine::start(config.engine, factory)?;
+        Ok(match device {
+            Some(device) => engine.needing(move || device.is_alive()),
+            None => engine,
+        })
     }
 }
 
@@ -163,7 +217,7 @@ fn service_info(config: &Config, models: &ModelSet) -> ServiceInfo {
     };
     ServiceInfo {
         runtime_version: models.runtime.version().to_owned(),
-        execution_provider: "cpu",
+        execution_provider: models.provider.kind.name(),
         engine: config.engine,
         image_limits: config.pipeline.image,
         models: vec![model(&models.detector), model(&models.embedder)],

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::LogFormat;
+use crate::model::ProviderKind;
 
 /// Face verification: is the person in this live selfie the person in the enrolled portrait?
 #[derive(Debug, Parser)]
@@ -36,6 +37,9 @@ pub struct SharedArgs {
     /// Folder of manifest.toml, models and calibrations
     #[arg(long, global = true, value_name = "DIR", env = "PADAN_MODELS")]
     pub models: Option<PathBuf>,
+    /// Where embeddings are computed [default: cpu]
+    #[arg(long, global = true, value_name = "NAME", env = "PADAN_PROVIDER")]
+    pub provider: Option<ProviderKind>,
     /// Which logs to write, for example "info" or "padan=debug"
     #[arg(long, global = true, value_name = "FILTER", env = "PADAN_LOG")]
     pub log: Option<String>,

@@ -37,6 +37,12 @@ impl Buckets {
         }
     }
 
+    /// No batches: one job at a time.
+    #[must_use]
+    pub fn single() -> Self {
+        Self(vec![NonZeroUsize::MIN])
+    }
+
     /// Their sizes, ascending.
     pub fn sizes(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().map(|size| size.get())

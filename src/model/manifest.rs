@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::ProviderKind;
 use crate::digest::sha256_hex;
 use crate::embed::ContractId;
 use crate::sample::align::{AlignmentTemplate, TEMPLATES};
@@ -97,6 +98,8 @@ pub struct ModelEntry {
     pub dimension: Option<usize>,
     /// Similarity of the golden faces; embedders only.
     pub golden_similarity: Option<f32>,
+    /// Providers it runs on; none named: all.
+    pub providers: Option<Vec<ProviderKind>>,
 }
 
 #[derive(Deserialize)]
@@ -313,6 +316,9 @@ impl ModelEntry {
         }
         if self.input.shape.len() != 4 || self.input.shape.get(1) != Some(&3) {
             return Err(self.problem("the input must be [batch, 3, height, width]"));
+        }
+        if self.providers.as_ref().is_some_and(Vec::is_empty) {
+            return Err(self.problem("providers must name at least one, or be left out for all"));
         }
         match self.task {
             ModelTask::Detector => Ok(()),

@@ -6,7 +6,7 @@ use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 
 use super::manifest::{ModelEntry, TensorSpec};
 use super::tensor::Normalisation;
-use super::{ManifestError, Runtime};
+use super::{ManifestError, Provider, ProviderError, Runtime};
 use crate::embed::InferenceError;
 
 /// A model could not be made ready.
@@ -15,6 +15,9 @@ pub enum ModelError {
     /// The manifest or the file is wrong.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// The execution provider cannot be used.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// The runtime refused the file.
     #[error("ONNX Runtime cannot load model {id}: {cause}")]
     Load {
@@ -55,9 +58,26 @@ impl ModelSession {
         entry: &ModelEntry,
         content: &[u8],
     ) -> Result<Self, ModelError> {
-        let session = build_session(runtime, content).map_err(|error| ModelError::Load {
-            id: entry.id.clone(),
-            cause: error.message().to_owned(),
+        Self::build_on(&Provider::cpu(), runtime, entry, content)
+    }
+
+    /// Like [`Self::build`], with the whole graph on `provider`.
+    ///
+    /// # Errors
+    /// Also when the provider does not take all of it.
+    pub fn build_on(
+        provider: &Provider,
+        runtime: &Runtime,
+        entry: &ModelEntry,
+        content: &[u8],
+    ) -> Result<Self, ModelError> {
+        let session = build_session(provider, runtime, entry, content).map_err(|error| {
+            let cause = error.message().to_owned();
+            if provider.kind.is_accelerator() {
+                return ModelError::from(provider.not_taken(entry, &cause));
+            }
+            let id = entry.id.clone();
+            ModelError::Load { id, cause }
         })?;
         check_tensors(
             entry,
@@ -69,11 +89,7 @@ impl ModelSession {
         Ok(Self {
             id: entry.id.clone(),
             session,
-            normalisation: Normalisation {
-                colour: entry.colour,
-                mean: entry.mean,
-                scale: entry.scale,
-            },
+            normalisation: entry.normalisation(),
             planes: Vec::new(),
         })
     }
@@ -87,11 +103,24 @@ impl ModelSession {
         height: usize,
         width: usize,
     ) -> Result<SessionOutputs<'_>, InferenceError> {
+        self.run_batch(1, height, width)
+    }
+
+    /// Runs the network on [`Self::planes`], `batch` pictures of `height × width`.
+    ///
+    /// # Errors
+    /// When the runtime fails.
+    pub fn run_batch(
+        &mut self,
+        batch: usize,
+        height: usize,
+        width: usize,
+    ) -> Result<SessionOutputs<'_>, InferenceError> {
         let failed = |cause: String| InferenceError {
             model: self.id.clone(),
             cause,
         };
-        let view = ArrayView4::from_shape((1, 3, height, width), &self.planes)
+        let view = ArrayView4::from_shape((batch, 3, height, width), &self.planes)
             .map_err(|error| failed(error.to_string()))?;
         let input = TensorRef::from_array_view(view).map_err(|e| failed(e.message().to_owned()))?;
         self.session
@@ -131,14 +160,19 @@ pub fn output<'a>(
     Ok(numbers)
 }
 
-fn build_session(runtime: &Runtime, content: &[u8]) -> ort::Result<Session> {
+fn build_session(
+    provider: &Provider,
+    runtime: &Runtime,
+    entry: &ModelEntry,
+    content: &[u8],
+) -> ort::Result<Session> {
     // One thread: a lane is the unit of parallelism. The arena grows by what is asked, not by
     // doubling, so that memory stays flat.
-    let mut builder = Session::builder(runtime.environment())?
+    let builder = Session::builder(runtime.environment())?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(1)?
         .with_inter_threads(1)?;
-    builder.commit_from_memory(content)
+    provider.place(builder, entry)?.commit_from_memory(content)
 }
 
 fn check_tensors(

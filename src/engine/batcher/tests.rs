@@ -4,10 +4,13 @@ use std::thread::{JoinHandle, yield_now};
 
 use super::*;
 
+/// The batches that were run: their items and their bucket.
+type Seen = Arc<Mutex<Vec<(Vec<u32>, usize)>>>;
+
 /// A device that waits for the test before each batch, and does what the test then says.
 struct Gated {
     orders: Arc<Mutex<Receiver<Order>>>,
-    seen: Arc<Mutex<Vec<(Vec<u32>, usize)>>>,
+    seen: Seen,
 }
 
 enum Order {
@@ -41,7 +44,7 @@ impl BatchWorker for Gated {
 struct Bench {
     batcher: Arc<Batcher<Gated>>,
     orders: Sender<Order>,
-    seen: Arc<Mutex<Vec<(Vec<u32>, usize)>>>,
+    seen: Seen,
     made: Arc<AtomicUsize>,
 }
 
