@@ -90,18 +90,53 @@ impl ModelSet {
     /// # Errors
     /// When a model is not what the manifest says, or the golden faces come out differently.
     pub fn pipeline(&self, settings: &Arc<PipelineSettings>) -> Result<Pipeline, String> {
-        let Self {
-            runtime, manifest, ..
-        } = self;
-        let detector = YunetDetector::load(runtime, manifest, &self.detector);
-        let mut pipeline = Pipeline::new(
+        let mut pipeline = self.unchecked_pipeline(settings)?;
+        golden::check(&mut pipeline, &self.embedder, self.manifest.folder())
+            .map_err(|error| error.to_string())?;
+        Ok(pipeline)
+    }
+
+    fn unchecked_pipeline(&self, settings: &Arc<PipelineSettings>) -> Result<Pipeline, String> {
+        let detector = YunetDetector::load(&self.runtime, &self.manifest, &self.detector);
+        Ok(Pipeline::new(
             Box::new(detector.map_err(|error| error.to_string())?),
             self.lane_embedder()?,
             Arc::clone(settings),
-        );
-        golden::check(&mut pipeline, &self.embedder, manifest.folder())
-            .map_err(|error| error.to_string())?;
-        Ok(pipeline)
+        ))
+    }
+
+    /// Similarity of the golden faces: what these models and this provider find, and what the
+    /// manifest says.
+    ///
+    /// # Errors
+    /// When a model cannot be loaded or a golden face gives no template.
+    pub fn golden_similarities(
+        &self,
+        settings: &Arc<PipelineSettings>,
+    ) -> Result<(f32, Option<f32>), String> {
+        let mut pipeline = self.unchecked_pipeline(settings)?;
+        let found = golden::similarity(&mut pipeline, self.manifest.folder());
+        let found = found.map_err(|error| error.to_string())?;
+        Ok((found, self.embedder.golden_similarity))
+    }
+
+    /// The embedder on the provider, every bucket warmed, for measuring it alone.
+    ///
+    /// # Errors
+    /// When the file is not what the manifest says, or the provider does not take it.
+    pub fn device_session(&self) -> Result<DeviceSession, ModelError> {
+        DeviceSession::load(
+            &self.provider,
+            &self.runtime,
+            &self.manifest,
+            &self.embedder,
+        )
+    }
+
+    /// Version of ONNX Runtime.
+    #[must_use]
+    pub fn runtime_version(&self) -> &str {
+        self.runtime.version()
     }
 
     /// One lane's embedder: a session of its own, or a handle to the device that lanes share.
@@ -157,6 +192,8 @@ impl ModelSet {
 
 /// A ready verifier, and what there is to say about it.
 pub struct App {
+    /// The accelerator's device, if there is one.
+    device: Option<Arc<EmbeddingDevice>>,
     /// Makes the decisions.
     pub verifier: Arc<Verifier>,
     /// What runs.
@@ -182,8 +219,9 @@ impl App {
             detector: models.detector.id.clone(),
             model_contract_id: contract_id.to_string(),
         });
-        let engine = models.start_engine(config)?;
+        let engine = Arc::clone(&models).start_engine(config)?;
         Ok(Self {
+            device: models.shared_device().map_err(StartError::Worker)?,
             verifier: Arc::new(Verifier::new(engine, policies)),
             info,
             metrics: Arc::new(metrics),
@@ -194,6 +232,7 @@ impl App {
     #[must_use]
     pub fn scrape(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
         let (verifier, metrics) = (Arc::clone(&self.verifier), Arc::clone(&self.metrics));
+        let device = self.device.clone();
         Arc::new(move || {
             let engine = verifier.engine();
             metrics.set_engine(
@@ -201,6 +240,9 @@ impl App {
                 engine.lanes_alive(),
                 engine.crashes(),
             );
+            if let Some(device) = &device {
+                metrics.set_device(&device.counts());
+            }
             metrics.encode()
         })
     }

@@ -123,6 +123,15 @@ pub enum ModelsCommand {
     },
     /// Load each model: digest, licence, names, shapes, golden faces
     Check,
+    /// Time the embedder at each batch size, and compare the golden faces with the manifest
+    Measure {
+        /// Rounds over all batch sizes; medians are shown
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        rounds: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// `padan evaluate`

@@ -168,6 +168,15 @@ impl Provider {
         self.device.as_deref().unwrap_or(default)
     }
 
+    /// Threads of the processor that one session computes with; an accelerator brings its own.
+    #[must_use]
+    pub fn session_threads(&self) -> usize {
+        match self.kind {
+            ProviderKind::OpenVino => self.threads,
+            ProviderKind::Cpu | ProviderKind::Cuda | ProviderKind::TensorRt => 1,
+        }
+    }
+
     /// Refuses a provider that the library does not have.
     ///
     /// # Errors
