@@ -184,7 +184,7 @@ impl ModelSet {
         let factory = Box::new(move || self.pipeline(&settings));
         let engine = Engine::start(config.engine, factory)?;
         Ok(match device {
-            Some(device) => engine.needing(move || device.is_alive()),
+            Some(device) => engine.needing(move || device.is_ready()),
             None => engine,
         })
     }

@@ -78,7 +78,7 @@ pub enum SubmitError {
         /// When there is likely room again.
         retry_after: Duration,
     },
-    /// The engine is closing, or has lost all its lanes.
+    /// The engine is closing, has lost all its lanes, or lacks the device that they need.
     #[error("the engine takes no more work")]
     Closed,
 }
@@ -164,7 +164,7 @@ impl<W: Worker> Engine<W> {
         Ok(engine)
     }
 
-    /// Names what all lanes need. Once `has_device` says no, no lane counts as alive, and no work
+    /// Names what all lanes need. While `has_device` says no, no lane counts as alive, and no work
     /// is accepted.
     #[must_use]
     pub fn needing(mut self, has_device: impl Fn() -> bool + Send + Sync + 'static) -> Self {

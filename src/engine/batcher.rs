@@ -144,10 +144,10 @@ impl<W: BatchWorker> Batcher<W> {
         answer.recv().unwrap_or_else(lost)
     }
 
-    /// Whether the device takes jobs, or will again.
+    /// Whether the device takes jobs now: not while its worker is made again, nor once it is lost.
     #[must_use]
-    pub fn is_alive(&self) -> bool {
-        !matches!(self.shared.lock().phase, Phase::Lost(_))
+    pub fn is_ready(&self) -> bool {
+        matches!(self.shared.lock().phase, Phase::Working)
     }
 
     /// Jobs that wait for the device now.

@@ -178,7 +178,7 @@ fn a_failure_answers_everyone_who_waits_and_the_device_is_made_again() {
         assert_eq!(bench.call_when_ready(21), Ok(42));
         assert_eq!(bench.made.load(Ordering::SeqCst), 2);
         assert_eq!(bench.batcher.counts().failures, 1);
-        assert!(bench.batcher.is_alive());
+        assert!(bench.batcher.is_ready());
     }
 }
 
@@ -193,7 +193,7 @@ fn a_device_that_cannot_be_made_again_is_lost_and_nobody_waits() {
     }
     let error = bench.call_when_ready(1).expect_err("lost");
     assert_eq!(error, BatchError::Lost("no device".to_owned()));
-    assert!(!bench.batcher.is_alive());
+    assert!(!bench.batcher.is_ready());
 }
 
 #[test]
