@@ -44,8 +44,8 @@
 //!   (`compare::tests::two_contracts_never_compare`).
 //! - Each accepted job gets exactly one reply, also when a lane panics (`engine::tests`); no queue
 //!   is unbounded (`engine::queue::tests`).
-//! - A face that finds the accelerator free is computed at once, and no face waits for a device that
-//!   failed (`engine::buckets::tests`, `engine::batcher::tests`).
+//! - A face that finds the accelerator free is computed at once, and none waits for one that failed
+//!   (`engine::buckets::tests`, `engine::batcher::tests`).
 //! - A provider computes all of a model, or padan does not start
 //!   (`tests/integration/start/accelerators.rs`, `tests/integration/openvino.rs`).
 //! - Results are not errors, and no error becomes a match (`decision::tests`,
