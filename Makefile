@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check models soak fuzz clean
+.PHONY: help setup setup-openvino demo serve test test-openvino check models soak fuzz clean
 
 # rustup puts cargo here, and new shells only find it there after a fresh login.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -17,10 +17,13 @@ FUZZ_SECONDS ?= 300
 
 help: ## list the targets
 	@printf 'padan: face verification over gRPC\n\n'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install and fetch what building and running need
 	@$(SETUP) system rust runtime
+
+setup-openvino: ## fetch ONNX Runtime with the OpenVINO provider (84 MB)
+	@$(SETUP) openvino
 
 demo: setup ## verify a genuine and an impostor pair through a real server; writes target/padan-demo.html
 	@cargo build --release --locked
@@ -36,6 +39,10 @@ test: setup ## run every test: Rust, and Python with another gRPC implementation
 	@if compgen -G 'tests/python/test_*.py' >/dev/null; then \
 	    cargo build --locked && $(PYTHON) -m unittest discover -s tests/python; \
 	fi
+
+test-openvino: setup setup-openvino ## the accelerator's tests on OpenVINO, then what each batch size costs
+	@cargo test --locked --test openvino
+	@cargo run --release --locked --quiet -- --provider openvino models measure
 
 check: setup ## formatting, lints, documentation, licences and sources of dependencies
 	@$(SETUP) tools

@@ -9,6 +9,7 @@
 #   python     a virtual environment for the Python tests and models/prepare, into .runtime/
 #   tools      cargo-deny for `make check`, into .runtime/
 #   fuzz       cargo-fuzz for `make fuzz`, into .runtime/; checks that there is a nightly Rust
+#   openvino   an ONNX Runtime library with the OpenVINO provider, for `make test-openvino`, into .runtime/
 #   published  the models as OpenCV Zoo publishes them, for `make models`, into .runtime/
 #
 # Everything but `system` stays inside .runtime/. Downloads are pinned by SHA-256. Exit codes: 0 ready, 2 something is
@@ -209,6 +210,44 @@ part_runtime() {
     ready runtime "ONNX Runtime $ORT_VERSION"
 }
 
+# ---------------------------------------------------------------- openvino
+
+# "SHA-256 name" of each library of the OpenVINO wheel that padan or OpenVINO loads.
+readonly OPENVINO_FILES=(
+    '2d963a419b96018b79dfe63bb50120ddcb724149912a8a6d8ac747a557c089f4 libonnxruntime.so.1.24.1'
+    '5e02c1ff90e7d71365264dbb6767c00f04a8b57a96cddbc0085c61fa1393250d libonnxruntime_providers_shared.so'
+    'bf0159d2681d76e7de03fbd302a9204e5490f30816bd41826d57acf7a8dff363 libonnxruntime_providers_openvino.so'
+    'ac9634b715a242a61644c77bc38f17508fe73f517e418027e2410f4bee004943 libopenvino.so.2541'
+    'f426710881d8c1a01d5ed6d7eaa076d923b19983d3ab3a18bb19d25dba7d8923 libopenvino_onnx_frontend.so.2541'
+    '034df890550ae9199fe5f8608c0df8fd0fe355f303bad56bea10bae14c14c3cb libopenvino_intel_cpu_plugin.so'
+    '5575d03f4a168b257461b83089bc2d0ae7a41ebc1b5ab6b591d26f09c4a3635e libopenvino_intel_gpu_plugin.so'
+    '5fad291a5cce9b0b5a7d73317ffcb811f6f93f029ce23eb679e9b6b3da88a1ae libopenvino_intel_npu_plugin.so'
+    '6781dc6aa8b2ca237d0164258e70266a44667756c02a9a039782ec1d1a67b653 libtbb.so.12'
+    'd7166b1e54c17d8f25be63e22fc2366bbe7b1b8cc3a7ea629dea59caeba9c020 libtbbmalloc.so'
+)
+
+openvino_is_there() {
+    local entry
+    for entry in "${OPENVINO_FILES[@]}"; do
+        verified "$RUNTIME/onnxruntime-openvino/${entry#* }" "${entry% *}" || return 1
+    done
+}
+
+part_openvino() {
+    local members
+    [[ "$(uname -sm)" == "Linux x86_64" ]] ||
+        fail "the OpenVINO build of ONNX Runtime is published for Linux on x86_64, not for $(uname -sm)."
+    if ! openvino_is_there; then
+        ensure_venv
+        doing openvino "downloading ONNX Runtime 1.24.1 with OpenVINO (84 MB)"
+        members=("${OPENVINO_FILES[@]/#* /onnxruntime/capi/}")
+        fetch_from_wheel "$SETUP/requirements-openvino.txt" "${members[*]}" "$RUNTIME/onnxruntime-openvino" \
+            --python-version 3.11 --implementation cp --abi cp311 --platform manylinux_2_28_x86_64
+        openvino_is_there || fail "the OpenVINO libraries do not have the pinned SHA-256."
+    fi
+    ready openvino "ONNX Runtime 1.24.1 with OpenVINO 2025.4.1"
+}
+
 # ---------------------------------------------------------------- python
 
 part_python() {
@@ -298,9 +337,9 @@ part_published() {
 # ---------------------------------------------------------------- main
 
 readonly PARTS=("$@")
-((${#PARTS[@]})) || fail "name the parts to set up:" "$SETUP/setup.sh system rust runtime python tools fuzz published"
+((${#PARTS[@]})) || fail "name the parts to set up:" "$SETUP/setup.sh system rust runtime openvino python tools fuzz published"
 for part in "${PARTS[@]}"; do
-    declare -F "part_$part" >/dev/null || fail "there is no part '$part'; there are: system rust runtime python tools fuzz published"
+    declare -F "part_$part" >/dev/null || fail "there is no part '$part'; there are: system rust runtime openvino python tools fuzz published"
 done
 mkdir -p "$RUNTIME"
 exec 9>"$RUNTIME/lock"

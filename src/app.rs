@@ -2,16 +2,18 @@
 
 pub mod golden;
 
+use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::config::Config;
 use crate::decision::{Calibration, CalibrationError, PolicyError, PolicySet};
-use crate::embed::ContractId;
-use crate::engine::{Engine, StartError};
+use crate::embed::{ContractId, FaceEmbedder};
+use crate::engine::{Batcher, Engine, StartError};
 use crate::grpc::{ServiceInfo, ServiceModel};
 use crate::model::{
-    Manifest, ManifestError, ModelEntry, ModelTask, OrtEmbedder, Runtime, RuntimeError,
+    BatchedEmbedder, DeviceSession, EmbeddingDevice, Manifest, ManifestError, ModelEntry,
+    ModelError, ModelTask, OrtEmbedder, Provider, ProviderError, Runtime, RuntimeError,
     YunetDetector,
 };
 use crate::pipeline::{Pipeline, PipelineSettings};
@@ -27,6 +29,9 @@ pub enum AppError {
     /// The manifest or a model file.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// The execution provider.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// The lanes, their models or the golden faces.
     #[error(transparent)]
     Engine(#[from] StartError),
@@ -44,23 +49,33 @@ pub struct ModelSet {
     manifest: Manifest,
     detector: ModelEntry,
     embedder: ModelEntry,
+    provider: Provider,
+    lanes: NonZeroUsize,
+    /// What lanes share, once one asked for it; accelerators only.
+    device: OnceLock<Result<Arc<EmbeddingDevice>, String>>,
 }
 
 impl ModelSet {
     /// Loads the runtime and the manifest, and selects the configured models.
     ///
     /// # Errors
-    /// When the library, the manifest or a licence is not as required.
+    /// When the library, the manifest, a licence or the provider is not as required.
     pub fn select(config: &Config) -> Result<Self, AppError> {
         let manifest = Manifest::read(&config.models)?;
         let select = |id: &str, task| manifest.select(id, task, config.profile).cloned();
         let detector = select(&config.detector, ModelTask::Detector)?;
         let embedder = select(&config.embedder, ModelTask::Embedder)?;
+        config.provider.check_model(&embedder)?;
+        let runtime = Runtime::load(&config.runtime_library)?;
+        config.provider.check_library(&runtime)?;
         Ok(Self {
-            runtime: Runtime::load(&config.runtime_library)?,
+            runtime,
             manifest,
             detector,
             embedder,
+            provider: config.provider.clone(),
+            lanes: config.engine.lanes,
+            device: OnceLock::new(),
         })
     }
 
@@ -75,19 +90,88 @@ impl ModelSet {
     /// # Errors
     /// When a model is not what the manifest says, or the golden faces come out differently.
     pub fn pipeline(&self, settings: &Arc<PipelineSettings>) -> Result<Pipeline, String> {
-        let Self {
-            runtime, manifest, ..
-        } = self;
-        let detector = YunetDetector::load(runtime, manifest, &self.detector);
-        let embedder = OrtEmbedder::load(runtime, manifest, &self.embedder);
-        let mut pipeline = Pipeline::new(
-            Box::new(detector.map_err(|error| error.to_string())?),
-            Box::new(embedder.map_err(|error| error.to_string())?),
-            Arc::clone(settings),
-        );
-        golden::check(&mut pipeline, &self.embedder, manifest.folder())
+        let mut pipeline = self.unchecked_pipeline(settings)?;
+        golden::check(&mut pipeline, &self.embedder, self.manifest.folder())
             .map_err(|error| error.to_string())?;
         Ok(pipeline)
+    }
+
+    fn unchecked_pipeline(&self, settings: &Arc<PipelineSettings>) -> Result<Pipeline, String> {
+        let detector = YunetDetector::load(&self.runtime, &self.manifest, &self.detector);
+        Ok(Pipeline::new(
+            Box::new(detector.map_err(|error| error.to_string())?),
+            self.lane_embedder()?,
+            Arc::clone(settings),
+        ))
+    }
+
+    /// Similarity of the golden faces: what these models and this provider find, and what the
+    /// manifest says.
+    ///
+    /// # Errors
+    /// When a model cannot be loaded or a golden face gives no template.
+    pub fn golden_similarities(
+        &self,
+        settings: &Arc<PipelineSettings>,
+    ) -> Result<(f32, Option<f32>), String> {
+        let mut pipeline = self.unchecked_pipeline(settings)?;
+        let found = golden::similarity(&mut pipeline, self.manifest.folder());
+        let found = found.map_err(|error| error.to_string())?;
+        Ok((found, self.embedder.golden_similarity))
+    }
+
+    /// The embedder on the provider, every bucket warmed, for measuring it alone.
+    ///
+    /// # Errors
+    /// When the file is not what the manifest says, or the provider does not take it.
+    pub fn device_session(&self) -> Result<DeviceSession, ModelError> {
+        DeviceSession::load(
+            &self.provider,
+            &self.runtime,
+            &self.manifest,
+            &self.embedder,
+        )
+    }
+
+    /// Version of ONNX Runtime.
+    #[must_use]
+    pub fn runtime_version(&self) -> &str {
+        self.runtime.version()
+    }
+
+    /// One lane's embedder: a session of its own, or a handle to the device that lanes share.
+    fn lane_embedder(&self) -> Result<Box<dyn FaceEmbedder>, String> {
+        let entry = &self.embedder;
+        let embedder: Result<Box<dyn FaceEmbedder>, ModelError> = match self.shared_device()? {
+            Some(device) => BatchedEmbedder::new(device, entry).map(|handle| Box::new(handle) as _),
+            None => OrtEmbedder::load(&self.runtime, &self.manifest, entry)
+                .map(|session| Box::new(session) as _),
+        };
+        embedder.map_err(|error| error.to_string())
+    }
+
+    /// The device of an accelerator, started when first asked for; none on the CPU.
+    fn shared_device(&self) -> Result<Option<Arc<EmbeddingDevice>>, String> {
+        if !self.provider.kind.is_accelerator() {
+            return Ok(None);
+        }
+        self.device
+            .get_or_init(|| self.start_device())
+            .clone()
+            .map(Some)
+    }
+
+    fn start_device(&self) -> Result<Arc<EmbeddingDevice>, String> {
+        let (provider, runtime) = (self.provider.clone(), self.runtime.clone());
+        let (manifest, entry) = (self.manifest.clone(), self.embedder.clone());
+        let factory = move || {
+            DeviceSession::load(&provider, &runtime, &manifest, &entry)
+                .map_err(|error| error.to_string())
+        };
+        // Each lane waits for one job at most.
+        Batcher::start(self.provider.buckets.clone(), self.lanes, Box::new(factory))
+            .map(Arc::new)
+            .map_err(|error| error.to_string())
     }
 
     /// Starts an engine whose lanes run these models.
@@ -96,13 +180,20 @@ impl ModelSet {
     /// When a lane cannot be made.
     pub fn start_engine(self: Arc<Self>, config: &Config) -> Result<Engine<Pipeline>, AppError> {
         let settings = Arc::new(config.pipeline.clone());
+        let device = self.shared_device().map_err(StartError::Worker)?;
         let factory = Box::new(move || self.pipeline(&settings));
-        Ok(Engine::start(config.engine, factory)?)
+        let engine = Engine::start(config.engine, factory)?;
+        Ok(match device {
+            Some(device) => engine.needing(move || device.is_ready()),
+            None => engine,
+        })
     }
 }
 
 /// A ready verifier, and what there is to say about it.
 pub struct App {
+    /// The accelerator's device, if there is one.
+    device: Option<Arc<EmbeddingDevice>>,
     /// Makes the decisions.
     pub verifier: Arc<Verifier>,
     /// What runs.
@@ -128,8 +219,9 @@ impl App {
             detector: models.detector.id.clone(),
             model_contract_id: contract_id.to_string(),
         });
-        let engine = models.start_engine(config)?;
+        let engine = Arc::clone(&models).start_engine(config)?;
         Ok(Self {
+            device: models.shared_device().map_err(StartError::Worker)?,
             verifier: Arc::new(Verifier::new(engine, policies)),
             info,
             metrics: Arc::new(metrics),
@@ -140,6 +232,7 @@ impl App {
     #[must_use]
     pub fn scrape(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
         let (verifier, metrics) = (Arc::clone(&self.verifier), Arc::clone(&self.metrics));
+        let device = self.device.clone();
         Arc::new(move || {
             let engine = verifier.engine();
             metrics.set_engine(
@@ -147,6 +240,9 @@ impl App {
                 engine.lanes_alive(),
                 engine.crashes(),
             );
+            if let Some(device) = &device {
+                metrics.set_device(&device.counts());
+            }
             metrics.encode()
         })
     }
@@ -163,7 +259,7 @@ fn service_info(config: &Config, models: &ModelSet) -> ServiceInfo {
     };
     ServiceInfo {
         runtime_version: models.runtime.version().to_owned(),
-        execution_provider: "cpu",
+        execution_provider: models.provider.kind.name(),
         engine: config.engine,
         image_limits: config.pipeline.image,
         models: vec![model(&models.detector), model(&models.embedder)],

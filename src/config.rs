@@ -4,6 +4,7 @@
 mod args;
 mod file;
 mod paths;
+mod provider;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -18,7 +19,7 @@ pub use file::{ConfigFile, LogFormat};
 
 use crate::decision::PolicySpec;
 use crate::engine::EngineSettings;
-use crate::model::Profile;
+use crate::model::{Profile, Provider};
 use crate::pipeline::PipelineSettings;
 use crate::sample::decode::ImageLimits;
 use crate::sample::quality::QualityLimits;
@@ -43,6 +44,8 @@ pub struct Config {
     pub embedder: String,
     /// The calibration file.
     pub calibration: PathBuf,
+    /// Where embeddings are computed.
+    pub provider: Provider,
     /// Lanes and queue.
     pub engine: EngineSettings,
     /// Limits on samples.
@@ -89,7 +92,9 @@ impl Config {
     /// # Errors
     /// Every mistake that was found.
     pub fn load(shared: &SharedArgs) -> Result<Self, ConfigError> {
-        let file = ConfigFile::read(shared.config.as_deref()).map_err(|m| ConfigError(vec![m]))?;
+        let mut file =
+            ConfigFile::read(shared.config.as_deref()).map_err(|m| ConfigError(vec![m]))?;
+        file.provider.name = shared.provider.unwrap_or(file.provider.name);
         let mut mistakes = Vec::new();
         let runtime_library = found(paths::runtime_library(shared, &file), &mut mistakes);
         let models = found(paths::models(shared, &file), &mut mistakes);
@@ -103,6 +108,7 @@ impl Config {
             models,
             detector: file.models.detector.clone(),
             embedder: file.models.embedder.clone(),
+            provider: provider::provider(&file.provider, &mut mistakes),
             engine: engine(&file, &mut mistakes),
             pipeline: PipelineSettings {
                 image: image_limits(&file, &mut mistakes),
@@ -143,11 +149,20 @@ fn found(path: Result<PathBuf, String>, mistakes: &mut Vec<String>) -> PathBuf {
     })
 }
 
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
 fn engine(file: &ConfigFile, mistakes: &mut Vec<String>) -> EngineSettings {
-    let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let lanes = NonZeroUsize::new(file.engine.lanes).unwrap_or(cores);
+    // A lane that waits for an accelerator leaves its core to another.
+    let default = if file.provider.name.is_accelerator() {
+        cores().saturating_add(cores().get())
+    } else {
+        cores()
+    };
+    let lanes = NonZeroUsize::new(file.engine.lanes).unwrap_or(default);
     if lanes.get() > 1024 {
-        mistakes.push("engine.lanes must be at most 1024 (0: one for each core)".to_owned());
+        mistakes.push("engine.lanes must be at most 1024 (0: by the number of cores)".to_owned());
     }
     let queue_length_max = NonZeroUsize::new(file.engine.queue_length_max);
     if queue_length_max.is_none_or(|length| length.get() < 2) {

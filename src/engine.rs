@@ -2,12 +2,15 @@
 //!
 //! A lane is one thread that owns its own worker (with its own sessions) and takes a task from
 //! start to end without handing it over: on a CPU, embedding costs the same per face alone and in
-//! a batch, so batching would only add waiting. Rules, each with a test:
+//! a batch, so batching would only add waiting. An accelerator is shared by all lanes through a
+//! [`Batcher`]. Rules, each with a test:
 //!
 //! - each accepted job gets exactly one reply, also when its worker panics;
 //! - a full queue refuses at once, and jobs of one request are accepted all or none;
 //! - a job that is too late, or whose caller hung up, is dropped before it costs inference.
 
+mod batcher;
+mod buckets;
 mod lane;
 mod queue;
 
@@ -18,6 +21,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+pub use batcher::{BatchCounts, BatchError, BatchWorker, BatchWorkerFactory, Batcher};
+pub use buckets::{Buckets, BucketsError};
 pub use lane::{Checkpoint, Stopped};
 pub use queue::Class;
 
@@ -73,7 +78,7 @@ pub enum SubmitError {
         /// When there is likely room again.
         retry_after: Duration,
     },
-    /// The engine is closing, or has lost all its lanes.
+    /// The engine is closing, has lost all its lanes, or lacks the device that they need.
     #[error("the engine takes no more work")]
     Closed,
 }
@@ -125,6 +130,8 @@ pub struct Engine<W: Worker> {
     shared: Arc<Shared<W>>,
     threads: Vec<std::thread::JoinHandle<()>>,
     settings: EngineSettings,
+    /// Whether what all lanes need is there.
+    has_device: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl<W: Worker> Engine<W> {
@@ -140,6 +147,7 @@ impl<W: Worker> Engine<W> {
             shared: Arc::new(Shared::new(settings, factory)),
             threads: Vec::new(),
             settings,
+            has_device: Box::new(|| true),
         };
         let (ready, made) = std::sync::mpsc::channel();
         for number in 0..settings.lanes.get() {
@@ -156,6 +164,14 @@ impl<W: Worker> Engine<W> {
         Ok(engine)
     }
 
+    /// Names what all lanes need. While `has_device` says no, no lane counts as alive, and no work
+    /// is accepted.
+    #[must_use]
+    pub fn needing(mut self, has_device: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        self.has_device = Box::new(has_device);
+        self
+    }
+
     /// Queues the tasks of one request: all of them, or none.
     ///
     /// # Errors
@@ -166,6 +182,9 @@ impl<W: Worker> Engine<W> {
         deadline: Option<Instant>,
         tasks: [W::Task; N],
     ) -> Result<[Reply<W::Output>; N], SubmitError> {
+        if !(self.has_device)() {
+            return Err(SubmitError::Closed);
+        }
         let queued_at = Instant::now();
         let mut jobs = Vec::with_capacity(N);
         let replies = tasks.map(|task| {
@@ -191,6 +210,9 @@ impl<W: Worker> Engine<W> {
     /// Lanes that work; 0 means that nothing will be done any more.
     #[must_use]
     pub fn lanes_alive(&self) -> usize {
+        if !(self.has_device)() {
+            return 0;
+        }
         self.shared.lanes_alive.load(Ordering::Acquire)
     }
 

@@ -21,10 +21,10 @@
 //! | [`embed`] | embeddings, templates, contract ids | [`embed::Template`] |
 //! | [`compare`] | similarity of two templates of one contract | [`compare::compare`] |
 //! | [`decision`] | calibrations, policies, reasons | [`decision::decide`] |
-//! | [`engine`] | lanes, the bounded queue, deadlines | [`engine::Engine`] |
+//! | [`engine`] | lanes, the bounded queue, deadlines, batches for a device | [`engine::Engine`] |
 //! | [`pipeline`] | what a lane does with one sample | [`pipeline::Pipeline::run`] |
 //! | [`verify`] | a request's way: two samples, one decision | [`verify::Verifier::verify`] |
-//! | [`model`] | manifest, ONNX Runtime, the two networks | [`model::Manifest`] |
+//! | [`model`] | manifest, ONNX Runtime, its providers, the two networks | [`model::Manifest`] |
 //! | [`grpc`] | the contract on the wire | [`grpc::serve`] |
 //! | [`evaluation`] | accuracy on lists of pairs | [`evaluation::evaluate`] |
 //! | [`report`] | tables, JSON and HTML for people | [`report::html`] |
@@ -44,6 +44,10 @@
 //!   (`compare::tests::two_contracts_never_compare`).
 //! - Each accepted job gets exactly one reply, also when a lane panics (`engine::tests`); no queue
 //!   is unbounded (`engine::queue::tests`).
+//! - A face that finds the accelerator free is computed at once, and none waits for one that failed
+//!   (`engine::buckets::tests`, `engine::batcher::tests`).
+//! - A provider computes all of a model, or padan does not start
+//!   (`tests/integration/start/accelerators.rs`, `tests/integration/openvino.rs`).
 //! - Results are not errors, and no error becomes a match (`decision::tests`,
 //!   `tests/integration/bad_input.rs`).
 //! - No image, embedding or similarity reaches a log, a metric or an error text

@@ -84,8 +84,8 @@ pub enum VerifyError {
     /// The deadline passed.
     #[error("the deadline passed before a decision was made")]
     Expired,
-    /// The service is going away.
-    #[error("the service is shutting down")]
+    /// The service is going away, or has no device to compute on.
+    #[error("the service is shutting down, or its accelerator failed")]
     Closed,
     /// padan broke.
     #[error("{0}")]

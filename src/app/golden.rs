@@ -75,14 +75,7 @@ pub fn check(
     embedder: &ModelEntry,
     models: &Path,
 ) -> Result<(), GoldenError> {
-    let folder = super::golden_folder(models);
-    let [one, two] = FILES.map(|file| template(pipeline, folder.join(file)));
-    let path = folder;
-    let found = compare(&one?, &two?).map_err(|error| GoldenError::NoTemplate {
-        path,
-        cause: error.to_string(),
-    })?;
-    let found = found.value();
+    let found = similarity(pipeline, models)?;
     match embedder.golden_similarity {
         Some(expected) if (found - expected).abs() <= TOLERANCE => Ok(()),
         Some(expected) => Err(GoldenError::Differs {
@@ -95,6 +88,21 @@ pub fn check(
             found,
         }),
     }
+}
+
+/// The similarity of the golden faces.
+///
+/// # Errors
+/// When a file is missing or gives no template.
+pub fn similarity(pipeline: &mut Pipeline, models: &Path) -> Result<f32, GoldenError> {
+    let folder = super::golden_folder(models);
+    let [one, two] = FILES.map(|file| template(pipeline, folder.join(file)));
+    let path = folder;
+    let found = compare(&one?, &two?).map_err(|error| GoldenError::NoTemplate {
+        path,
+        cause: error.to_string(),
+    })?;
+    Ok(found.value())
 }
 
 fn template(pipeline: &mut Pipeline, path: PathBuf) -> Result<Template, GoldenError> {

@@ -1,4 +1,6 @@
-//! `padan models list|check`
+//! `padan models list|check|measure`
+
+mod measure;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ pub fn run(command: &ModelsCommand, config: &Config) -> Outcome {
     match command {
         ModelsCommand::List { json } => list(config, *json),
         ModelsCommand::Check => check(config),
+        ModelsCommand::Measure { rounds, json } => measure::run(config, *rounds, *json),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::LogFormat;
+use crate::model::ProviderKind;
 
 /// Face verification: is the person in this live selfie the person in the enrolled portrait?
 #[derive(Debug, Parser)]
@@ -36,6 +37,9 @@ pub struct SharedArgs {
     /// Folder of manifest.toml, models and calibrations
     #[arg(long, global = true, value_name = "DIR", env = "PADAN_MODELS")]
     pub models: Option<PathBuf>,
+    /// Where embeddings are computed [default: cpu]
+    #[arg(long, global = true, value_name = "NAME", env = "PADAN_PROVIDER")]
+    pub provider: Option<ProviderKind>,
     /// Which logs to write, for example "info" or "padan=debug"
     #[arg(long, global = true, value_name = "FILTER", env = "PADAN_LOG")]
     pub log: Option<String>,
@@ -119,6 +123,15 @@ pub enum ModelsCommand {
     },
     /// Load each model: digest, licence, names, shapes, golden faces
     Check,
+    /// Time the embedder at each batch size, and compare the golden faces with the manifest
+    Measure {
+        /// Rounds over all batch sizes; medians are shown
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        rounds: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// `padan evaluate`

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use serde::Deserialize;
 
 use crate::decision::PolicySpec;
-use crate::model::Profile;
+use crate::model::{Profile, ProviderKind};
 use crate::sample::decode::ImageLimits;
 
 /// How log lines look.
@@ -30,6 +30,8 @@ pub struct ConfigFile {
     pub runtime_library: Option<PathBuf>,
     /// Models.
     pub models: Models,
+    /// Where embeddings are computed.
+    pub provider: ProviderTable,
     /// Lanes and queue.
     pub engine: Engine,
     /// Limits on samples.
@@ -56,11 +58,25 @@ pub struct Models {
     pub calibration: Option<PathBuf>,
 }
 
+/// `[provider]`
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProviderTable {
+    /// Execution provider of ONNX Runtime.
+    pub name: ProviderKind,
+    /// The provider's device.
+    pub device: Option<String>,
+    /// Threads `openvino` computes with on a CPU device; 0: one for each core.
+    pub threads: usize,
+    /// Batch sizes of an accelerator.
+    pub batch_sizes: Vec<usize>,
+}
+
 /// `[engine]`
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Engine {
-    /// Threads that work on samples; 0: one for each core.
+    /// Threads that work on samples; 0: one for each core, two with an accelerator.
     pub lanes: usize,
     /// Samples that may wait.
     pub queue_length_max: usize,
@@ -127,6 +143,7 @@ impl Default for ConfigFile {
             profile: Profile::Production,
             runtime_library: None,
             models: Models::default(),
+            provider: ProviderTable::default(),
             engine: Engine::default(),
             limits: Limits::default(),
             server: Server::default(),
@@ -143,6 +160,17 @@ impl Default for Models {
             detector: "yunet_2023mar".to_owned(),
             embedder: "sface_2021dec".to_owned(),
             calibration: None,
+        }
+    }
+}
+
+impl Default for ProviderTable {
+    fn default() -> Self {
+        Self {
+            name: ProviderKind::Cpu,
+            device: None,
+            threads: 0,
+            batch_sizes: vec![1, 4, 8, 16],
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{ConfigFile, SharedArgs};
-use crate::model::LIBRARY_FILE_NAME;
+use crate::model::{LIBRARY_FILE_NAME, ProviderKind};
 
 /// The ONNX Runtime library.
 pub fn runtime_library(shared: &SharedArgs, file: &ConfigFile) -> Result<PathBuf, String> {
@@ -14,6 +14,14 @@ pub fn runtime_library(shared: &SharedArgs, file: &ConfigFile) -> Result<PathBuf
         .or_else(|| file.runtime_library.clone());
     if let Some(path) = named {
         return Ok(path);
+    }
+    if file.provider.name == ProviderKind::OpenVino {
+        let place = PathBuf::from(".runtime/onnxruntime-openvino/libonnxruntime.so.1.24.1");
+        return search([place]).ok_or_else(|| {
+            "no ONNX Runtime library with OpenVINO in .runtime/onnxruntime-openvino: run \
+             `make setup-openvino`, or name one with --runtime-library"
+                .to_owned()
+        });
     }
     let places = [Path::new(LIBRARY_FILE_NAME), Path::new("libonnxruntime.so")]
         .map(Path::to_owned)

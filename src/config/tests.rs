@@ -1,17 +1,23 @@
 use super::*;
+use crate::model::ProviderKind;
 
 fn load(text: &str) -> Result<Config, ConfigError> {
+    load_with(text, |_| ())
+}
+
+fn load_with(text: &str, change: impl FnOnce(&mut SharedArgs)) -> Result<Config, ConfigError> {
     use std::sync::atomic::{AtomicU32, Ordering};
     static FILES: AtomicU32 = AtomicU32::new(0);
     let number = FILES.fetch_add(1, Ordering::Relaxed);
     let path = std::env::temp_dir().join(format!("padan-config-{}-{number}", std::process::id()));
     std::fs::write(&path, text).expect("writes");
-    let shared = SharedArgs {
+    let mut shared = SharedArgs {
         config: Some(path.clone()),
         runtime_library: Some("library".into()),
         models: Some("models".into()),
         ..SharedArgs::default()
     };
+    change(&mut shared);
     let result = Config::load(&shared);
     std::fs::remove_file(&path).expect("cleans up");
     result
@@ -43,6 +49,48 @@ fn every_mistake_is_told_at_once() {
     ";
     let ConfigError(mistakes) = load(text).expect_err("four mistakes");
     assert_eq!(mistakes.len(), 4, "{mistakes:?}");
+}
+
+#[test]
+fn the_provider_is_validated_and_the_command_line_wins() {
+    let config = load("").expect("valid");
+    assert_eq!(config.provider.kind, ProviderKind::Cpu);
+    let cores = config.engine.lanes.get();
+    let text = "
+        [provider]
+        name = 'openvino'
+        device = 'GPU.0'
+        batch_sizes = [2, 32]
+    ";
+    let config = load(text).expect("valid");
+    assert_eq!(config.provider.device_name(), "GPU.0");
+    assert_eq!(config.provider.buckets.largest(), 32);
+    // Lanes wait while the accelerator computes.
+    assert_eq!(config.engine.lanes.get(), 2 * cores);
+    let cpu = ProviderKind::Cpu;
+    let config = load_with(text, |shared| shared.provider = Some(cpu)).expect("valid");
+    assert_eq!((config.provider.kind, config.provider.device), (cpu, None));
+    assert_eq!(config.engine.lanes.get(), cores);
+}
+
+#[test]
+fn senseless_providers_are_mistakes() {
+    for (text, said) in [
+        ("name = 'gpu'", "openvino"),
+        ("batch_sizes = []", "provider.batch_sizes"),
+        ("batch_sizes = [4, 1]", "ascending"),
+        ("threads = 5000", "provider.threads"),
+        ("name = 'cuda'\ndevice = 'GPU'", "number of a card"),
+        ("name = 'tensorrt'\ndevice = '-1'", "number of a card"),
+        (
+            "name = 'openvino'\ndevice = 'CPU; rm'",
+            "device of OpenVINO",
+        ),
+        ("name = 'openvino'\ndevice = ''", "device of OpenVINO"),
+    ] {
+        let error = load(&format!("[provider]\n{text}")).expect_err(text);
+        assert!(error.to_string().contains(said), "{text}: {error}");
+    }
 }
 
 #[test]

@@ -241,3 +241,16 @@ fn classes_are_served_in_order() {
     ];
     assert_eq!(*served.lock().expect("not poisoned"), order);
 }
+
+#[test]
+fn without_the_device_that_all_lanes_need_no_lane_counts_and_no_work_is_accepted() {
+    let has_device = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let flag = Arc::clone(&has_device);
+    let engine = engine(2, 4).needing(move || flag.load(Ordering::Relaxed));
+    let echo = || engine.submit(Class::Activation, None, [Task::Echo(3)]);
+    assert_eq!(engine.lanes_alive(), 2);
+    assert_eq!(echo().expect("accepted").map(value), [Ok(3)]);
+    has_device.store(false, Ordering::Relaxed);
+    assert_eq!(engine.lanes_alive(), 0);
+    assert_eq!(echo().map(|_| ()), Err(SubmitError::Closed));
+}

@@ -81,7 +81,7 @@ pub fn from_error(error: &VerifyError, fields: ImageFields) -> Status {
         VerifyError::Busy { retry_after } => busy(*retry_after),
         VerifyError::Expired => expired(),
         VerifyError::Closed => {
-            let message = "the server is shutting down; ask another one";
+            let message = "the server is shutting down, or its accelerator failed; ask another one";
             Status::with_error_details(Code::Unavailable, message, error_info("CLOSED"))
         }
         VerifyError::Internal(cause) => {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::ProviderKind;
 use crate::digest::sha256_hex;
 use crate::embed::ContractId;
 use crate::sample::align::{AlignmentTemplate, TEMPLATES};
@@ -120,6 +121,8 @@ pub struct ModelEntry {
     pub dimension: Option<usize>,
     /// Similarity of the golden faces; embedders only.
     pub golden_similarity: Option<f32>,
+    /// Providers it runs on; none named: all.
+    pub providers: Option<Vec<ProviderKind>>,
 }
 
 #[derive(Deserialize)]
@@ -335,6 +338,9 @@ impl ModelEntry {
             return Err(self.problem("mean and scale must be finite, scale not 0"));
         }
         let layout = self.layout()?;
+        if self.providers.as_ref().is_some_and(Vec::is_empty) {
+            return Err(self.problem("providers must name at least one, or be left out for all"));
+        }
         match self.task {
             ModelTask::Detector if layout == InputLayout::Pixels => {
                 Err(self.problem("a detector's input must be [batch, 3, height, width]"))

@@ -8,7 +8,7 @@ use ort::value::{Outlet, PrimitiveTensorElementType, TensorElementType, TensorRe
 
 use super::manifest::{Element, ModelEntry, TensorSpec};
 use super::tensor::Normalisation;
-use super::{ManifestError, Runtime};
+use super::{ManifestError, Provider, ProviderError, Runtime};
 use crate::embed::InferenceError;
 
 /// A model could not be made ready.
@@ -17,6 +17,9 @@ pub enum ModelError {
     /// The manifest or the file is wrong.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// The execution provider cannot be used.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
     /// The runtime refused the file.
     #[error("ONNX Runtime cannot load model {id}: {cause}")]
     Load {
@@ -57,9 +60,26 @@ impl ModelSession {
         entry: &ModelEntry,
         content: &[u8],
     ) -> Result<Self, ModelError> {
-        let session = build_session(runtime, content).map_err(|error| ModelError::Load {
-            id: entry.id.clone(),
-            cause: error.message().to_owned(),
+        Self::build_on(&Provider::cpu(), runtime, entry, content)
+    }
+
+    /// Like [`Self::build`], with the whole graph on `provider`.
+    ///
+    /// # Errors
+    /// Also when the provider does not take all of it.
+    pub fn build_on(
+        provider: &Provider,
+        runtime: &Runtime,
+        entry: &ModelEntry,
+        content: &[u8],
+    ) -> Result<Self, ModelError> {
+        let session = build_session(provider, runtime, entry, content).map_err(|error| {
+            let cause = error.message().to_owned();
+            if provider.kind.is_accelerator() {
+                return ModelError::from(provider.not_taken(entry, &cause));
+            }
+            let id = entry.id.clone();
+            ModelError::Load { id, cause }
         })?;
         check_tensors(
             entry,
@@ -71,11 +91,7 @@ impl ModelSession {
         Ok(Self {
             id: entry.id.clone(),
             session,
-            normalisation: Normalisation {
-                colour: entry.colour,
-                mean: entry.mean,
-                scale: entry.scale,
-            },
+            normalisation: entry.normalisation(),
             planes: Vec::new(),
         })
     }
@@ -89,12 +105,21 @@ impl ModelSession {
         height: usize,
         width: usize,
     ) -> Result<SessionOutputs<'_>, InferenceError> {
-        run(
-            &mut self.session,
-            &self.id,
-            [1, 3, height, width],
-            &self.planes,
-        )
+        self.run_batch(1, height, width)
+    }
+
+    /// Runs the network on [`Self::planes`], `batch` pictures of `height × width`.
+    ///
+    /// # Errors
+    /// When the runtime fails.
+    pub fn run_batch(
+        &mut self,
+        batch: usize,
+        height: usize,
+        width: usize,
+    ) -> Result<SessionOutputs<'_>, InferenceError> {
+        let shape = [batch, 3, height, width];
+        run(&mut self.session, &self.id, shape, &self.planes)
     }
 
     /// Runs the network on one picture's pixels, `height × width × 3` bytes.
@@ -160,15 +185,21 @@ pub fn output<'a>(
     Ok(numbers)
 }
 
-fn build_session(runtime: &Runtime, content: &[u8]) -> ort::Result<Session> {
+fn build_session(
+    provider: &Provider,
+    runtime: &Runtime,
+    entry: &ModelEntry,
+    content: &[u8],
+) -> ort::Result<Session> {
     static DOMAIN_IS_KNOWN: Mutex<bool> = Mutex::new(false);
     // One thread: a lane is the unit of parallelism. The arena grows by what is asked, not by
     // doubling, so that memory stays flat.
-    let mut builder = Session::builder(runtime.environment())?
+    let builder = Session::builder(runtime.environment())?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(1)?
         .with_inter_threads(1)?
         .with_operators(super::operator::domain()?)?;
+    let mut builder = provider.place(builder, entry)?;
     // The first session makes the domain known to the whole process; two at once would both try.
     let mut is_known = DOMAIN_IS_KNOWN
         .lock()

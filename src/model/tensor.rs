@@ -1,6 +1,6 @@
 //! Pictures to the planar float tensors that networks take.
 
-use super::ColourOrder;
+use super::{ColourOrder, ModelEntry};
 use crate::sample::picture::Picture;
 
 /// How 8-bit values become floats.
@@ -12,6 +12,18 @@ pub struct Normalisation {
     pub mean: f32,
     /// Multiplied after that.
     pub scale: f32,
+}
+
+impl ModelEntry {
+    /// How pictures become this model's input.
+    #[must_use]
+    pub fn normalisation(&self) -> Normalisation {
+        Normalisation {
+            colour: self.colour,
+            mean: self.mean,
+            scale: self.scale,
+        }
+    }
 }
 
 /// Writes `picture` into the top left corner of three planes of `width × height`, and 0 elsewhere.

@@ -8,6 +8,8 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
+use crate::engine::BatchCounts;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct RequestLabels {
     pub method: &'static str,
@@ -27,6 +29,11 @@ pub(super) struct DecisionLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct ReasonLabels {
     pub reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct BatchLabels {
+    pub faces: u64,
 }
 
 /// What runs, as labels of a metric that is always 1.
@@ -55,6 +62,8 @@ pub struct Metrics {
     queue_length: Gauge,
     lanes_alive: Gauge,
     lane_crashes: Gauge,
+    device_batches: Family<BatchLabels, Gauge>,
+    device_failures: Gauge,
 }
 
 impl Metrics {
@@ -71,6 +80,8 @@ impl Metrics {
             queue_length: Gauge::default(),
             lanes_alive: Gauge::default(),
             lane_crashes: Gauge::default(),
+            device_batches: Family::default(),
+            device_failures: Gauge::default(),
         };
         metrics.register(build);
         metrics
@@ -112,6 +123,30 @@ impl Metrics {
             "Panics caught on lanes so far",
             lane_crashes,
         );
+        registry.register(
+            "device_batches",
+            "Batches that the accelerator ran so far, by faces in them",
+            self.device_batches.clone(),
+        );
+        registry.register(
+            "device_failures",
+            "Failures of the accelerator so far",
+            self.device_failures.clone(),
+        );
+    }
+
+    /// Sets what an accelerator has done, at the moment of a scrape.
+    pub fn set_device(&self, counts: &BatchCounts) {
+        let to_gauge = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        self.device_failures.set(to_gauge(counts.failures));
+        for (faces, batches) in &counts.batches {
+            // As many series as there are sizes up to the largest bucket.
+            let labels = BatchLabels {
+                faces: *faces as u64,
+            };
+            let gauge = self.device_batches.get_or_create(&labels);
+            gauge.set(to_gauge(*batches));
+        }
     }
 
     /// Sets what is read at the moment of a scrape.
@@ -156,12 +191,21 @@ mod tests {
         };
         metrics.requests.get_or_create(&labels).inc();
         metrics.set_engine(3, 2, 0);
+        metrics.set_device(&BatchCounts {
+            batches: [(1, 7), (4, 2)].into(),
+            failures: 1,
+        });
         let text = metrics.encode();
         assert!(
             text.contains("padan_requests_total{method=\"Verify\",code=\"OK\"} 1"),
             "{text}"
         );
         assert!(text.contains("padan_queue_length 3"), "{text}");
+        assert!(
+            text.contains("padan_device_batches{faces=\"4\"} 2"),
+            "{text}"
+        );
+        assert!(text.contains("padan_device_failures 1"), "{text}");
         assert!(text.contains("padan_build_info{version=\"0\""), "{text}");
         assert!(text.ends_with("# EOF\n"), "{text}");
     }

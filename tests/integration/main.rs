@@ -11,6 +11,7 @@
 mod support;
 
 mod bad_input;
+mod batching;
 mod decisions;
 mod detection;
 mod golden;

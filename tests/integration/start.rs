@@ -1,5 +1,6 @@
 //! padan starts only when everything is as it should be; otherwise it says why, and what to do.
 
+mod accelerators;
 mod command_line;
 
 use std::os::unix::fs::symlink;

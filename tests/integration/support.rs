@@ -1,5 +1,6 @@
 //! A server on a free port, a client, and the portraits.
 
+pub mod batching;
 mod process;
 
 use std::num::NonZeroUsize;
