@@ -40,7 +40,6 @@ def throughput(bench: Bench, peer: Peer, setup: Setup, seconds: float) -> float:
     """Pairs a second that a set-up completes."""
     with bench.server(peer, setup) as address:
         if peer.subject == "padan" and bench.has_load:
-            bench.load(address, setup.threads, 1)  # Warms up; callers of the other subjects do that by themselves.
             return bench.load(address, setup.threads, seconds)
         with bench.callers(peer, setup, address) as (callers, _):
             for caller in callers:

@@ -22,6 +22,13 @@ class Setup:
     workers: int = 0
 
 
+def last_words(log: pathlib.Path) -> str:
+    """The last line of a log, which says why something ended; empty without any."""
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    told = [line.strip() for line in lines if line.strip()]
+    return told[-1] if told else ""
+
+
 def counted(number: int, noun: str, plural: str = "s") -> str:
     """For example "1 caller", "2 callers"."""
     return f"{number} {noun}{'' if number == 1 else plural}"
@@ -57,9 +64,7 @@ class Peer:
         if (self.environment / ".installed").is_file():
             return None
         log = self.environment.with_name(f"{self.environment.name}.log")
-        lines = log.read_text(errors="replace").split("\n") if log.is_file() else []
-        told = [line.strip() for line in lines if line.strip()]
-        return told[-1] if told else "set-up did not run: .setup/setup.sh python peers"
+        return last_words(log) or "set-up did not run: .setup/setup.sh python peers"
 
 
 def all_peers(cores: int, runtime: pathlib.Path = RUNTIME) -> list[Peer]:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from peers import REPOSITORY, Peer, Setup
+from peers import REPOSITORY, Peer, Setup, last_words
 
 HERE = pathlib.Path(__file__).resolve().parent
 # Longest time for a server or a caller to be ready, and for an answer beyond the time asked for, seconds.
@@ -41,13 +41,21 @@ def stop(process: subprocess.Popen) -> None:
 
 def read_line(process: subprocess.Popen, seconds: float, log: pathlib.Path) -> str:
     """The next line it prints; if none comes in that time, it is ended."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        process.kill()
+
     # A blocked read cannot be timed out, but it ends with its process.
-    watchdog = threading.Timer(seconds, process.kill)
+    watchdog = threading.Timer(seconds, end)
     watchdog.start()
     line = process.stdout.readline()
     watchdog.cancel()
+    if not line and late.is_set():
+        raise PeerError(f"no answer in {seconds:g} s: {last_words(log)}")
     if not line:
-        raise PeerError(f"it ended or did not answer in {seconds:g} s; {log} may say why")
+        raise PeerError(f"it ended by itself: {last_words(log)}")
     return line
 
 
@@ -64,7 +72,7 @@ class CallerProcess:
             self.process.stdin.write(json.dumps(command) + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            raise PeerError(f"it ended by itself; {self.log} may say why") from None
+            raise PeerError(f"it ended by itself: {last_words(self.log)}") from None
 
     def read(self, seconds: float = 0) -> dict[str, Any]:
         """The next answer, to a command of so many seconds."""
@@ -91,7 +99,7 @@ class Bench:
         command += ["--address", address] if address else []
         log = self.logs / f"{peer.subject}.log"
         with contextlib.ExitStack() as stack:
-            errors = stack.enter_context(log.open("a"))
+            errors = stack.enter_context(log.open("w"))
             started = []
             for _ in range(setup.processes):
                 process = subprocess.Popen(
@@ -119,7 +127,7 @@ class Bench:
         """The release server as an operator starts it, but for free ports and a quiet log."""
         command = [self.binary, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--log", "warn"]
         log = self.logs / "padan-server.log"
-        with log.open("a") as errors:
+        with log.open("w") as errors:
             process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=errors, text=True)
             try:
                 announcement = read_line(process, PATIENCE_S, log).strip()
@@ -155,7 +163,8 @@ class Bench:
         command = [self.binary, "load", "--server", f"http://{address}", "--probe", self.probe]
         command += ["--reference", self.reference, "--mode", "closed", "--concurrency", str(concurrency)]
         command += ["--duration", str(seconds), "--json", result]
-        with (self.logs / "padan-load.log").open("a") as output:
+        log = self.logs / "padan-load.log"
+        with log.open("w") as output:
             try:
                 patience = PATIENCE_S + seconds
                 done = subprocess.run(
@@ -164,7 +173,7 @@ class Bench:
             except subprocess.TimeoutExpired:
                 raise PeerError(f"padan load did not end in {patience:g} s") from None
         if done.returncode != 0:
-            raise PeerError(f"padan load ended with {done.returncode}; {output.name} says why")
+            raise PeerError(f"padan load ended with {done.returncode}: {last_words(log)}")
         told = json.loads(result.read_text())
         if told["failed"] or told["refused"]:
             raise PeerError(f"padan load: {told['failed']} failed, {told['refused']} refused")
@@ -180,4 +189,4 @@ def deepface_address(process: subprocess.Popen, log: pathlib.Path, workers: int)
         if listening and told.count("Welcome to DeepFace API") >= workers:
             return listening.group(1)
         time.sleep(0.1)
-    raise PeerError(f"its server did not start; {log} says why")
+    raise PeerError(f"its server did not start: {last_words(log)}")

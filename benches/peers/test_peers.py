@@ -11,6 +11,7 @@ import email
 import io
 import json
 import pathlib
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -20,7 +21,7 @@ import bench_peers
 import caller
 from figures import FAILED, MISSING, Outcome, quantile, ratio, report, table
 from peers import Peer, Setup, all_peers
-from running import Bench, PeerError
+from running import Bench, PeerError, read_line, stop
 from subjects import Subject
 from subjects.deepface import form
 
@@ -146,6 +147,21 @@ class RunningTest(unittest.TestCase):
         reason = "ValueError: deepface needs its server's address"
         with self.assertRaisesRegex(PeerError, reason), self.bench().callers(peer, Setup(processes=2), None):
             self.fail("it cannot be ready")
+
+    def test_a_server_that_ends_says_why(self) -> None:
+        binary = self.folder / "padan"
+        binary.write_text("#!/bin/sh\necho starting >&2\necho the model manifest is malformed >&2\nexit 2\n")
+        binary.chmod(0o755)
+        reason = "it ended by itself: the model manifest is malformed"
+        with self.assertRaisesRegex(PeerError, reason), self.bench(str(binary)).padan_server():
+            self.fail("it cannot be ready")
+
+    def test_a_process_that_says_nothing_is_ended(self) -> None:
+        sleeper = subprocess.Popen(["sleep", "600"], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(stop, sleeper)
+        with self.assertRaisesRegex(PeerError, "no answer in 0.1 s"):
+            read_line(sleeper, 0.1, self.folder / "no.log")
+        self.assertIsNotNone(sleeper.wait(timeout=60))
 
     def fake_padan(self, result: dict) -> str:
         """A program that knows `load`, and writes this result where it is told to."""
