@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-openvino demo serve test test-openvino check models soak fuzz clean
+.PHONY: help setup setup-openvino demo serve test test-openvino check models soak fuzz bench-peers clean
 
 # rustup puts cargo here, and new shells only find it there after a fresh login.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -14,6 +14,7 @@ SETUP := .setup/setup.sh
 PYTHON := .runtime/venv/bin/python -B
 PUBLISHED := .runtime/published
 FUZZ_SECONDS ?= 300
+PEERS_OPTIONS ?= --json target/bench-peers.json
 
 help: ## list the targets
 	@printf 'padan: face verification over gRPC\n\n'
@@ -36,6 +37,7 @@ test: setup ## run every test: Rust, and Python with another gRPC implementation
 	@$(SETUP) python
 	@cargo test --locked
 	@$(PYTHON) -m unittest discover -s models/prepare
+	@$(PYTHON) -m unittest discover -s benches/peers
 	@if compgen -G 'tests/python/test_*.py' >/dev/null; then \
 	    cargo build --locked && $(PYTHON) -m unittest discover -s tests/python; \
 	fi
@@ -66,6 +68,11 @@ fuzz: setup ## fuzz each target for FUZZ_SECONDS (300) seconds; needs nightly Ru
 	    cargo +nightly fuzz run --fuzz-dir .fuzz "$$target" ".fuzz/corpus/$$target" ".fuzz/seeds/$$target" -- \
 	        -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1; \
 	done
+
+bench-peers: setup ## measure padan against OpenCV, verifyface and deepface (1 GB, some 8 minutes, on an idle machine)
+	@$(SETUP) python peers
+	@cargo build --release --locked
+	@$(PYTHON) benches/peers/bench_peers.py $(PEERS_OPTIONS)
 
 clean: ## remove what was built and fetched (.runtime/ and target/)
 	@rm -rf .runtime target
