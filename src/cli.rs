@@ -5,6 +5,7 @@ mod assess;
 mod client;
 mod demo;
 mod evaluate;
+mod load;
 mod models;
 mod serve;
 mod verify;
@@ -81,6 +82,8 @@ fn run_command(command: Command, shared: &SharedArgs) -> Outcome {
         Command::Assess(args) => assess::run(&args, &quiet(shared)?),
         Command::Models(command) => models::run(&command, &quiet(shared)?),
         Command::Evaluate(args) => evaluate::run(&args, &quiet(shared)?),
+        // Load is on another process, which has the configuration.
+        Command::Load(args) => load::run(&args),
         Command::Demo(args) => demo::run(&args, &quiet(shared)?),
     }
 }

@@ -3,6 +3,7 @@
 mod admission;
 mod convert;
 mod deadline;
+mod endpoint;
 mod info;
 mod server;
 mod service;
@@ -30,5 +31,7 @@ impl std::fmt::Debug for proto::Sample {
 
 pub use convert::{requests, responses};
 pub use deadline::parse_timeout;
+pub use endpoint::{InvalidUrl, endpoint};
 pub use info::{ServiceInfo, ServiceModel};
-pub use server::{Drained, ServeError, serve};
+pub use server::{Drained, STREAMS_MAX, ServeError, serve};
+pub use status::code_name;

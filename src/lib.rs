@@ -26,6 +26,7 @@
 //! | [`verify`] | a request's way: two samples, one decision | [`verify::Verifier::verify`] |
 //! | [`model`] | manifest, ONNX Runtime, its providers, the two networks | [`model::Manifest`] |
 //! | [`grpc`] | the contract on the wire | [`grpc::serve`] |
+//! | [`load`] | load on a server, and what it measures | [`load::run`] |
 //! | [`evaluation`] | accuracy on lists of pairs | [`evaluation::evaluate`] |
 //! | [`report`] | tables, JSON and HTML for people | [`report::html`] |
 //! | [`telemetry`] | logs and metrics | [`telemetry::Metrics`] |
@@ -84,6 +85,8 @@ pub mod verify;
 pub mod model;
 
 pub mod grpc;
+
+pub mod load;
 
 pub mod evaluation;
 

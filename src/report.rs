@@ -3,6 +3,8 @@
 
 pub mod html;
 pub mod json;
+pub mod load;
+pub mod plot;
 pub mod table;
 
 use bytes::Bytes;

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 use super::Failure;
@@ -30,16 +30,7 @@ pub struct Pair {
 
 /// A client of a server, for example `http://127.0.0.1:50051`.
 pub async fn connect(url: &str) -> Result<FaceVerificationClient<Channel>, Failure> {
-    let invalid = |_| {
-        Failure::Usage(format!(
-            "{url} is not the URL of a server: http://HOST:PORT"
-        ))
-    };
-    let mut endpoint = Endpoint::from_shared(url.to_owned()).map_err(invalid)?;
-    if url.starts_with("https:") {
-        let tls = ClientTlsConfig::new().with_native_roots();
-        endpoint = endpoint.tls_config(tls).map_err(invalid)?;
-    }
+    let endpoint = grpc::endpoint(url).map_err(|error| Failure::Usage(error.to_string()))?;
     let channel = endpoint
         .connect_timeout(TIMEOUT)
         .connect()

@@ -1,9 +1,13 @@
 //! The command line.
 
+mod load;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+
+pub use load::{LoadArgs, LoadClass, LoadMode};
 
 use super::LogFormat;
 use crate::model::ProviderKind;
@@ -63,6 +67,8 @@ pub enum Command {
     Models(ModelsCommand),
     /// Measure accuracy on a list of pairs
     Evaluate(EvaluateArgs),
+    /// Put load on a server and measure throughput and latency
+    Load(LoadArgs),
     /// Start a server, verify a genuine and an impostor pair over gRPC, show the result
     Demo(DemoArgs),
 }

@@ -19,7 +19,7 @@ use crate::telemetry::Metrics;
 use crate::verify::Verifier;
 
 /// Streams on one connection.
-const STREAMS_MAX: u32 = 256;
+pub const STREAMS_MAX: u32 = 256;
 
 /// Flow-control windows: two selfies fit, so that a far client is not slowed by round trips.
 const STREAM_WINDOW_BYTES: u32 = 512 * 1024;

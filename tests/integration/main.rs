@@ -16,6 +16,7 @@ mod decisions;
 mod detection;
 mod golden;
 mod load;
+mod load_command;
 mod overload;
 mod privacy;
 mod protocol;

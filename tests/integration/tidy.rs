@@ -165,6 +165,30 @@ fn the_domain_knows_neither_transport_nor_runtime() {
 }
 
 #[test]
+fn load_knows_the_contract_and_nothing_of_the_server() {
+    let sources = sources("src");
+    let load = || sources.iter().filter(|source| source.is_in(&["load"]));
+    let forbidden = [
+        "clap",
+        "indicatif",
+        "crate::app",
+        "crate::cli",
+        "crate::config",
+        "crate::decision",
+        "crate::engine",
+        "crate::model",
+        "crate::report",
+        "crate::sample",
+        "crate::verify",
+    ];
+    assert!(load().count() > 5, "no module load");
+    assert_none(
+        &lines_that_say(load(), &forbidden),
+        "a generator sees the server from outside: src/load must not know",
+    );
+}
+
+#[test]
 fn only_decision_compares_a_similarity_with_a_threshold() {
     let sources = sources("src");
     let operators = [" >= ", " <= ", " > ", " < ", "total_cmp(", "partial_cmp("];
