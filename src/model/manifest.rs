@@ -1,14 +1,15 @@
 //! `models/manifest.toml`: which file is which model, under which licence, and what goes in and
 //! out.
 
+mod entry;
+
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::ProviderKind;
 use crate::digest::sha256_hex;
-use crate::embed::ContractId;
-use crate::sample::align::{AlignmentTemplate, TEMPLATES};
+
+pub use entry::{ColourOrder, Element, InputLayout, ModelEntry, ModelTask, TensorSpec};
 
 /// Models larger than this are not read.
 const MODEL_BYTES_MAX: u64 = 1 << 30;
@@ -21,108 +22,6 @@ pub enum Profile {
     Production,
     /// Any licence; for measuring.
     Research,
-}
-
-/// What a model does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ModelTask {
-    /// Finds faces; `YuNet`'s outputs are understood.
-    Detector,
-    /// Turns an aligned face into an embedding.
-    Embedder,
-}
-
-impl ModelTask {
-    /// Its name in the manifest.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Detector => "detector",
-            Self::Embedder => "embedder",
-        }
-    }
-}
-
-/// Order of the colour planes a model was trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ColourOrder {
-    /// Red first.
-    Rgb,
-    /// Blue first.
-    Bgr,
-}
-
-/// Name and shape of an input or output; −1 is a dimension that may vary.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TensorSpec {
-    /// Name in the graph.
-    pub name: String,
-    /// Dimensions, batch first.
-    pub shape: Vec<i64>,
-    /// Type of the numbers.
-    #[serde(default)]
-    pub element: Element,
-}
-
-/// Type of the numbers in a tensor.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Element {
-    /// 32-bit floats.
-    #[default]
-    Float32,
-    /// Bytes.
-    Uint8,
-}
-
-/// How a picture is laid out for a network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InputLayout {
-    /// `[batch, 3, height, width]`, floats: one plane a colour, normalised.
-    Planes,
-    /// `[batch, height, width, 3]`, bytes: the pixels as they are.
-    Pixels,
-}
-
-/// One model.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelEntry {
-    /// Its name, for example `sface_2021dec`.
-    pub id: String,
-    /// What it does.
-    pub task: ModelTask,
-    /// File name in the manifest's folder.
-    pub file: String,
-    /// SHA-256 of the file, 64 hexadecimal digits.
-    pub sha256: String,
-    /// SPDX licence identifier of the weights.
-    pub licence: String,
-    /// The licence allows commercial use.
-    pub commercial_use: bool,
-    /// Where the weights come from.
-    pub source: String,
-    /// The only input.
-    pub input: TensorSpec,
-    /// All outputs.
-    pub output: Vec<TensorSpec>,
-    /// Order of the colour planes.
-    pub colour: ColourOrder,
-    /// Subtracted from each 8-bit value.
-    pub mean: f32,
-    /// Multiplied after that.
-    pub scale: f32,
-    /// Name of the alignment template; embedders only.
-    pub alignment: Option<String>,
-    /// Length of the embedding; embedders only.
-    pub dimension: Option<usize>,
-    /// Similarity of the golden faces; embedders only.
-    pub golden_similarity: Option<f32>,
-    /// Providers it runs on; none named: all.
-    pub providers: Option<Vec<ProviderKind>>,
 }
 
 #[derive(Deserialize)]
@@ -304,125 +203,6 @@ impl Manifest {
             });
         }
         Ok(content)
-    }
-}
-
-impl ModelEntry {
-    fn problem(&self, problem: impl Into<String>) -> ManifestError {
-        ManifestError::Entry {
-            id: self.id.clone(),
-            problem: problem.into(),
-        }
-    }
-
-    fn check(&self) -> Result<(), ManifestError> {
-        let plain = |text: &str| {
-            !text.is_empty()
-                && text
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
-                && !text.starts_with('.')
-        };
-        if !plain(&self.id) || !plain(&self.file) {
-            return Err(self.problem("id and file take letters, digits, '.', '_' and '-' only"));
-        }
-        if self.sha256.len() != 64
-            || !self
-                .sha256
-                .bytes()
-                .all(|b| b"0123456789abcdef".contains(&b))
-        {
-            return Err(self.problem("sha256 takes 64 hexadecimal digits in lower case"));
-        }
-        if !(self.mean.is_finite() && self.scale.is_finite() && self.scale != 0.0) {
-            return Err(self.problem("mean and scale must be finite, scale not 0"));
-        }
-        let layout = self.layout()?;
-        if self.providers.as_ref().is_some_and(Vec::is_empty) {
-            return Err(self.problem("providers must name at least one, or be left out for all"));
-        }
-        match self.task {
-            ModelTask::Detector if layout == InputLayout::Pixels => {
-                Err(self.problem("a detector's input must be [batch, 3, height, width]"))
-            }
-            ModelTask::Detector => Ok(()),
-            ModelTask::Embedder => self.check_embedder(),
-        }
-    }
-
-    /// How the network takes a picture.
-    ///
-    /// # Errors
-    /// When the input is of neither layout, or pixels would have to be changed first.
-    pub fn layout(&self) -> Result<InputLayout, ManifestError> {
-        match (self.input.shape.as_slice(), self.input.element) {
-            ([_, 3, _, _], Element::Float32) => Ok(InputLayout::Planes),
-            ([_, _, _, 3], Element::Uint8) => {
-                let as_they_are = (self.mean, self.scale) == (0.0, 1.0);
-                if as_they_are && self.colour == ColourOrder::Rgb {
-                    Ok(InputLayout::Pixels)
-                } else {
-                    Err(self.problem("bytes go in as they are: colour rgb, mean 0, scale 1"))
-                }
-            }
-            _ => Err(self.problem(
-                "the input must be float32 [batch, 3, height, width] or uint8 [batch, height, \
-                 width, 3]",
-            )),
-        }
-    }
-
-    fn check_embedder(&self) -> Result<(), ManifestError> {
-        let template = self.alignment()?;
-        let side = i64::from(template.side_px);
-        let takes_crop = match *self.input.shape.as_slice() {
-            [_, 3, height, width] | [_, height, width, 3] => (height, width) == (side, side),
-            _ => false,
-        };
-        if !takes_crop {
-            return Err(self.problem(format!(
-                "alignment {} gives crops of {side}×{side}, which the input does not take",
-                template.name
-            )));
-        }
-        let dimension = self
-            .dimension
-            .and_then(|d| i64::try_from(d).ok())
-            .unwrap_or(0);
-        match self.output.as_slice() {
-            [only] if only.shape.last() == Some(&dimension) && dimension > 0 => Ok(()),
-            _ => Err(self.problem("an embedder has one output of shape [batch, dimension]")),
-        }
-    }
-
-    /// The alignment template an embedder wants.
-    ///
-    /// # Errors
-    /// When the entry names none, or one that does not exist.
-    pub fn alignment(&self) -> Result<&'static AlignmentTemplate, ManifestError> {
-        let name = self.alignment.as_deref().unwrap_or_default();
-        let found = TEMPLATES.into_iter().find(|template| template.name == name);
-        found.ok_or_else(|| {
-            let known: Vec<&str> = TEMPLATES.iter().map(|template| template.name).collect();
-            self.problem(format!("alignment must be one of: {}", known.join(", ")))
-        })
-    }
-
-    /// Model digest + preprocessing + dimension, as one name.
-    #[must_use]
-    pub fn contract_id(&self) -> ContractId {
-        let preprocessing = format!(
-            "{}\n{:?}\n{:e}\n{:e}\n{}\n{}",
-            self.sha256,
-            self.colour,
-            self.mean,
-            self.scale,
-            self.alignment.as_deref().unwrap_or_default(),
-            self.dimension.unwrap_or_default()
-        );
-        let digest = sha256_hex(preprocessing.as_bytes());
-        let short: String = digest.chars().take(16).collect();
-        ContractId::new(&format!("{}:{short}", self.id))
     }
 }
 

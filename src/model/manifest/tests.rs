@@ -53,6 +53,39 @@ fn entries_that_contradict_themselves_are_refused() {
 }
 
 #[test]
+fn bytes_go_in_as_they_are() {
+    let pixels = EMBEDDER.replacen(
+        "shape = [-1, 3, 112, 112] }",
+        "shape = [-1, 112, 112, 3], element = \"uint8\" }",
+        1,
+    );
+    let layout = |text: &str| parse(text).map(|manifest| manifest.models()[0].layout());
+    assert_eq!(
+        layout(EMBEDDER).expect("parses").ok(),
+        Some(InputLayout::Planes)
+    );
+    assert_eq!(
+        layout(&pixels).expect("parses").ok(),
+        Some(InputLayout::Pixels)
+    );
+    for (from, to) in [
+        ("rgb", "bgr"),
+        ("mean = 0.0", "mean = 127.5"),
+        ("scale = 1.0", "scale = 0.5"),
+        ("112, 112, 3]", "96, 112, 3]"),
+        ("uint8", "float32"),
+        ("uint8", "int8"),
+    ] {
+        assert!(
+            parse(&pixels.replacen(from, to, 1)).is_err(),
+            "{from} → {to}"
+        );
+    }
+    let floats = EMBEDDER.replacen("112] }", "112], element = \"uint8\" }", 1);
+    assert!(parse(&floats).is_err(), "bytes in planes");
+}
+
+#[test]
 fn the_production_profile_refuses_a_non_commercial_licence() {
     let manifest = parse(EMBEDDER).expect("parses");
     let select = |profile| manifest.select("m", ModelTask::Embedder, profile);
