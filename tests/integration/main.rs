@@ -19,4 +19,5 @@ mod overload;
 mod privacy;
 mod protocol;
 mod start;
+mod templates;
 mod tidy;
