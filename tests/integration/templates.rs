@@ -36,8 +36,8 @@ async fn a_template_gives_the_decision_of_its_photograph() {
         let photograph = Reference::Sample(portrait(PAIR.1));
         let pair = verify(&app, portrait(probe), photograph).await;
         let pair = pair.expect("a decision");
-        let seen = pair.reference.expect("a photograph is reported on");
-        let template = seen.template.expect("is fit");
+        let seen = pair.reference.as_ref().expect("is reported on");
+        let template = seen.template.clone().expect("is fit");
 
         let alone = verify(&app, portrait(probe), Reference::Template(template)).await;
         let alone = alone.expect("a decision");
