@@ -240,7 +240,7 @@ impl BareLanes {
                     })
                 })
                 .collect();
-            let joined = threads.into_iter().map(|thread| thread.join());
+            let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
             joined.map(|decided| decided.expect("no panic")).sum()
         });
         decided as f64 / started.elapsed().as_secs_f64()

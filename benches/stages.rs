@@ -40,7 +40,7 @@ pub fn measure(models: &Models, report: &mut Report) {
     let mut figures = Vec::new();
     for mut stage in all {
         criterion.bench_function(&file_name(&stage.name), |bencher| {
-            bencher.iter(&mut stage.run)
+            bencher.iter(&mut stage.run);
         });
         let [median, low, high] = median_ms(&folder.join(file_name(&stage.name)));
         rows.add_row([
