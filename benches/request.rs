@@ -64,9 +64,11 @@ impl Measured {
         self.beyond.throughput() / self.saturation
     }
 
-    /// Time to a refusal at twice the load, milliseconds; 99 % are within it.
-    pub fn refusal_ms(&self) -> f64 {
-        percentile(&self.beyond.refused, 0.99)
+    /// Time to a refusal at twice the load, milliseconds, within which 99 % are; absent when
+    /// nothing was refused.
+    pub fn refusal_ms(&self) -> Option<f64> {
+        let refused = &self.beyond.refused;
+        (!refused.is_empty()).then(|| percentile(refused, 0.99))
     }
 }
 
@@ -101,7 +103,9 @@ pub fn report(models: &Models, seconds: u64, report: &mut Report) {
     row("twice saturation: refused calls", 0, &|m| {
         m.beyond.refused.len() as f64
     });
-    row("twice saturation: refusal p99 ms", 2, &Measured::refusal_ms);
+    row("twice saturation: refusal p99 ms", 2, &|m| {
+        m.refusal_ms().unwrap_or(f64::NAN)
+    });
     let figures = measured.iter().map(figures);
     let figures = figures.collect::<serde_json::Map<String, Value>>();
     report.add("request", rows, Value::from(figures));
@@ -167,7 +171,8 @@ async fn measure_kind(
     let connections = server.callers(CONNECTIONS).await;
     warm(&connections).await;
     let comfortable = open(&connections, COMFORTABLE * saturation, 2 * time).await;
-    let beyond = open(&connections, 2.0 * saturation, time).await;
+    // Long enough to fill the queue, which is when refusals begin.
+    let beyond = open(&connections, 2.0 * saturation, 2 * time).await;
     Measured {
         kind,
         unloaded,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::support::models::Models;
 use super::support::pictures::repository;
 use super::support::report::{Report, number, table};
-use super::support::stage::{Stage, Stages, yardsticks};
+use super::support::stage::{Stage, Stages, yardstick_detect, yardstick_embed};
 
 const WARM_UP: Duration = Duration::from_millis(500);
 const MEASUREMENT: Duration = Duration::from_secs(3);
@@ -31,7 +31,7 @@ pub fn measure(models: &Models, report: &mut Report) {
         stages.each(models),
         stages.kernels(models),
         stages.whole(models),
-        yardsticks(models),
+        vec![yardstick_detect(models), yardstick_embed(models)],
     ]
     .into_iter()
     .flatten()

@@ -10,7 +10,9 @@ use crate::request::{self, Measured};
 use crate::support::models::Models;
 use crate::support::pictures::{repository, selfie};
 use crate::support::process::ServerProcess;
-use crate::support::stage::{Stage, Stages, YARDSTICK, YARDSTICK_EMBED, yardsticks};
+use crate::support::stage::{
+    Stage, Stages, YARDSTICK, YARDSTICK_EMBED, yardstick_detect, yardstick_embed,
+};
 use crate::support::statistics::median;
 
 /// Turns of padan's stages, and of OpenCV between them.
@@ -44,8 +46,11 @@ pub fn measure(models: &Models) -> Timed {
     let stages = Stages::new(models);
     let mut all = stages.each(models);
     all.extend(stages.whole(models));
-    all.extend(yardsticks(models));
-    all.push(full_decode());
+    all.extend([
+        yardstick_detect(models),
+        yardstick_embed(models),
+        full_decode(),
+    ]);
     let mut taken: Vec<Vec<f64>> = vec![Vec::new(); all.len()];
     let mut opencv = Vec::new();
     for turn in 0..TURNS {
@@ -193,27 +198,33 @@ fn floor_row(name: String, value: Result<f64, String>, floor: f64) -> Row {
     }
 }
 
-fn ceiling_row(name: String, value: f64, ceiling: f64) -> Row {
+fn ceiling_row(name: String, value: Result<f64, String>, ceiling: f64) -> Row {
     Row {
         name,
-        value: Some(value),
+        note: match &value {
+            Ok(_) => format!("at most {ceiling}, +{:.0} %", FLOOR_TOLERANCE * 100.0),
+            Err(cause) => cause.clone(),
+        },
+        value: value.ok(),
         least: None,
         most: Some(ceiling * (1.0 + FLOOR_TOLERANCE)),
-        note: format!("at most {ceiling}, +{:.0} %", FLOOR_TOLERANCE * 100.0),
     }
 }
 
 fn request_floors(measured: &Measured) -> Vec<Row> {
     let name = |what: &str| format!("{}: {what}", measured.kind.name());
+    let refusal = measured
+        .refusal_ms()
+        .ok_or_else(|| "nothing was refused".to_owned());
     vec![
         floor_row(name("served / bare"), Ok(measured.served_to_bare()), 0.93),
-        ceiling_row(name("p99 at 80 % / unloaded p50"), measured.tail(), 4.0),
+        ceiling_row(name("p99 at 80 % / unloaded p50"), Ok(measured.tail()), 4.0),
         floor_row(
             name("goodput at twice saturation"),
             Ok(measured.goodput()),
             0.95,
         ),
-        ceiling_row(name("refusal p99, ms"), measured.refusal_ms(), 50.0),
+        ceiling_row(name("refusal p99, ms"), refusal, 50.0),
     ]
 }
 
@@ -225,7 +236,7 @@ fn process_floors(models: &Models) -> Vec<Row> {
     let ready = server.start_to_ready.as_secs_f64();
     let resident_name = "RSS of `padan serve` after 100 pairs, MiB".to_owned();
     vec![
-        ceiling_row("start to ready, s".to_owned(), ready, 2.0),
-        ceiling_row(resident_name, resident / f64::from(1 << 20), 250.0),
+        ceiling_row("start to ready, s".to_owned(), Ok(ready), 2.0),
+        ceiling_row(resident_name, Ok(resident / f64::from(1 << 20)), 250.0),
     ]
 }
