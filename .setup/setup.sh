@@ -7,6 +7,7 @@
 #   rust       checks that cargo is new enough
 #   runtime    the ONNX Runtime library, into .runtime/
 #   python     a virtual environment for the Python tests and models/prepare, into .runtime/
+#   valgrind   counts instructions for `make bench-guard`: installed with apt on Debian and Ubuntu
 #   tools      cargo-deny for `make check`, into .runtime/
 #   fuzz       cargo-fuzz for `make fuzz`, into .runtime/; checks that there is a nightly Rust
 #   openvino   an ONNX Runtime library with the OpenVINO provider, for `make test-openvino`, into .runtime/
@@ -14,8 +15,8 @@
 #   peers      what `make bench-peers` measures padan against, one virtual environment each, into .runtime/peers/;
 #              one that cannot be installed is left out, and the bench says so
 #
-# Everything but `system` stays inside .runtime/. Downloads are pinned by SHA-256. Exit codes: 0 ready, 2 something is
-# missing that only you can install (the message says what).
+# Everything but `system` and `valgrind` stays inside .runtime/. Downloads are pinned by SHA-256. Exit codes: 0 ready, 2
+# something is missing that only you can install (the message says what).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -73,9 +74,18 @@ missing_packages() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
 }
 
+# Installs packages for part $1, or says how.
 install_with_apt() {
-    local log=$RUNTIME/apt.log
-    doing system "installing $* (log: $log)"
+    local log=$RUNTIME/apt.log part=$1
+    shift
+    AS_ROOT=()
+    if ((EUID != 0)); then
+        sudo -n true 2>/dev/null ||
+            fail "packages are missing, and installing them needs root. Run this, then try again:" \
+                "sudo apt-get install --no-install-recommends $*"
+        AS_ROOT=(sudo -n)
+    fi
+    doing "$part" "installing $* (log: $log)"
     if ! {
         "${AS_ROOT[@]}" apt-get update -o Acquire::Retries=3 &&
             "${AS_ROOT[@]}" env DEBIAN_FRONTEND=noninteractive \
@@ -94,18 +104,23 @@ part_system() {
             fail "these are missing; the names are Debian's, your system has its own:" "${missing[*]}" \
                 "(Fedora: gcc-c++ pkgconf opencv-devel clang clang-devel python3; Arch: base-devel opencv clang python)"
         fi
-        AS_ROOT=()
-        if ((EUID != 0)); then
-            sudo -n true 2>/dev/null ||
-                fail "packages are missing, and installing them needs root. Run this, then try again:" \
-                    "sudo apt-get install --no-install-recommends ${missing[*]}"
-            AS_ROOT=(sudo -n)
-        fi
-        install_with_apt "${missing[@]}"
+        install_with_apt system "${missing[@]}"
         mapfile -t missing < <(missing_packages)
         ((${#missing[@]} == 0)) || fail "still not usable after installation: ${missing[*]} (log: $RUNTIME/apt.log)"
     fi
     ready system "OpenCV $(pkg-config --modversion opencv4), clang, Python"
+}
+
+# ---------------------------------------------------------------- valgrind
+
+part_valgrind() {
+    if ! command -v valgrind >/dev/null; then
+        command -v apt-get >/dev/null ||
+            fail "valgrind is missing. Install your system's package of that name, then try again."
+        install_with_apt valgrind valgrind
+        command -v valgrind >/dev/null || fail "valgrind is still missing after installation (log: $RUNTIME/apt.log)"
+    fi
+    ready valgrind "$(valgrind --version)"
 }
 
 # ---------------------------------------------------------------- rust
@@ -387,9 +402,9 @@ part_peers() {
 # ---------------------------------------------------------------- main
 
 readonly PARTS=("$@")
-((${#PARTS[@]})) || fail "name the parts to set up:" "$SETUP/setup.sh system rust runtime openvino python tools fuzz published peers"
+((${#PARTS[@]})) || fail "name the parts to set up:" "$SETUP/setup.sh system rust runtime openvino python valgrind tools fuzz published peers"
 for part in "${PARTS[@]}"; do
-    declare -F "part_$part" >/dev/null || fail "there is no part '$part'; there are: system rust runtime openvino python tools fuzz published peers"
+    declare -F "part_$part" >/dev/null || fail "there is no part '$part'; there are: system rust runtime openvino python valgrind tools fuzz published peers"
 done
 mkdir -p "$RUNTIME"
 exec 9>"$RUNTIME/lock"

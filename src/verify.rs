@@ -7,19 +7,39 @@ use bytes::Bytes;
 
 use crate::compare::{ContractMismatch, Similarity, compare};
 use crate::decision::{Evidence, Policy, PolicySet, ReasonCode, Verdict, decide};
+use crate::embed::{ContractId, Template};
 use crate::engine::{Class, Completed, Engine, JobError, Reply, SubmitError};
 use crate::pipeline::{Goal, Pipeline, SampleError, SampleResult, SampleTask};
 use crate::sample::SampleRole;
 use crate::sample::decode::DecodeError;
 use crate::sample::detect::FaceChoice;
 
-/// Two samples to compare.
+/// The enrolled side.
+#[derive(Clone)]
+pub enum Reference {
+    /// A sample, encoded: it takes a lane of its own.
+    Sample(Bytes),
+    /// What was made of one before: it costs a comparison.
+    Template(Template),
+}
+
+impl std::fmt::Debug for Reference {
+    /// Neither image nor embedding: they never reach a log.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sample(image) => write!(out, "Sample({} bytes)", image.len()),
+            Self::Template(template) => write!(out, "Template({})", template.contract_id),
+        }
+    }
+}
+
+/// A probe and what to compare it with.
 #[derive(Clone)]
 pub struct VerifyTask {
     /// The live capture, encoded.
     pub probe: Bytes,
-    /// The enrolled side, encoded.
-    pub reference: Bytes,
+    /// The enrolled side.
+    pub reference: Reference,
     /// Id of the policy; empty means the default one.
     pub policy: String,
 }
@@ -27,8 +47,8 @@ pub struct VerifyTask {
 impl std::fmt::Debug for VerifyTask {
     /// No byte of the images: they never reach a log.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (probe, reference) = (self.probe.len(), self.reference.len());
-        write!(out, "VerifyTask({probe} and {reference} bytes)")
+        let (probe, reference) = (self.probe.len(), &self.reference);
+        write!(out, "VerifyTask({probe} bytes and {reference:?})")
     }
 }
 
@@ -46,14 +66,14 @@ pub struct Urgency {
 pub struct Verification {
     /// The decision and its reasons.
     pub verdict: Verdict,
-    /// Present exactly when the samples were compared.
+    /// Present exactly when the two sides were compared.
     pub similarity: Option<Similarity>,
     /// The policy that decided.
     pub policy: Policy,
     /// The probe.
     pub probe: SampleResult,
-    /// The reference.
-    pub reference: SampleResult,
+    /// The reference; absent when it came as a template, which nothing is to be said about.
+    pub reference: Option<SampleResult>,
     /// From the call to the decision.
     pub total: Duration,
 }
@@ -141,10 +161,12 @@ impl Verifier {
         &self.policies
     }
 
-    /// Compares a probe with a reference and decides. The two run on two lanes when two are free.
+    /// Compares a probe with a reference and decides. Two samples run on two lanes when two are
+    /// free.
     ///
     /// # Errors
-    /// When there is no decision; never because of what the samples show.
+    /// When there is no decision; never because of what the samples show. A template of another
+    /// contract than the policy's is refused before it costs a lane.
     pub async fn verify(
         &self,
         task: VerifyTask,
@@ -152,26 +174,25 @@ impl Verifier {
     ) -> Result<Verification, VerifyError> {
         let started = Instant::now();
         let policy = self.policy(&task.policy)?.clone();
-        let sample = |image, role| SampleTask {
-            image,
-            role,
-            choice: FaceChoice::Largest,
-            goal: Goal::Embed,
+        let probe = sample_task(task.probe, SampleRole::Probe, Goal::Embed);
+        let (probe, reference) = match task.reference {
+            Reference::Sample(image) => {
+                let reference = sample_task(image, SampleRole::Reference, Goal::Embed);
+                self.examine_both(probe, reference, urgency).await?
+            }
+            Reference::Template(template) => {
+                check_contract(&template, &policy.contract_id)?;
+                let probe = self.examine(probe, urgency).await?;
+                (probe, ReferenceSide::Template(template))
+            }
         };
-        let tasks = [
-            sample(task.probe, SampleRole::Probe),
-            sample(task.reference, SampleRole::Reference),
-        ];
-        let [probe, reference] = self.engine.submit(urgency.class, urgency.deadline, tasks)?;
-        let probe = finish(probe, SampleRole::Probe).await?;
-        let reference = finish(reference, SampleRole::Reference).await?;
-        let similarity = match (&probe.template, &reference.template) {
+        let similarity = match (&probe.template, reference.template()) {
             (Some(probe), Some(reference)) => Some(compare(probe, reference)?),
             _ => None,
         };
         let evidence = Evidence {
             probe_faults: &probe.faults,
-            reference_faults: &reference.faults,
+            reference_faults: reference.faults(),
             similarity,
         };
         Ok(Verification {
@@ -179,7 +200,7 @@ impl Verifier {
             similarity,
             policy,
             probe,
-            reference,
+            reference: reference.into_result(),
             total: started.elapsed(),
         })
     }
@@ -194,16 +215,33 @@ impl Verifier {
         role: SampleRole,
         urgency: Urgency,
     ) -> Result<SampleResult, VerifyError> {
-        let task = SampleTask {
-            image,
-            role,
-            choice: FaceChoice::Largest,
-            goal: Goal::Assess,
-        };
+        let task = sample_task(image, role, Goal::Assess);
+        self.examine(task, urgency).await
+    }
+
+    async fn examine(
+        &self,
+        task: SampleTask,
+        urgency: Urgency,
+    ) -> Result<SampleResult, VerifyError> {
+        let role = task.role;
         let [reply] = self
             .engine
             .submit(urgency.class, urgency.deadline, [task])?;
         finish(reply, role).await
+    }
+
+    async fn examine_both(
+        &self,
+        probe: SampleTask,
+        reference: SampleTask,
+        urgency: Urgency,
+    ) -> Result<(SampleResult, ReferenceSide), VerifyError> {
+        let tasks = [probe, reference];
+        let [probe, reference] = self.engine.submit(urgency.class, urgency.deadline, tasks)?;
+        let probe = finish(probe, SampleRole::Probe).await?;
+        let reference = finish(reference, SampleRole::Reference).await?;
+        Ok((probe, ReferenceSide::Sample(Box::new(reference))))
     }
 
     fn policy(&self, id: &str) -> Result<&Policy, VerifyError> {
@@ -213,6 +251,56 @@ impl Verifier {
                 policy: id.to_owned(),
             })
     }
+}
+
+/// The enrolled side, ready to be compared.
+enum ReferenceSide {
+    Sample(Box<SampleResult>),
+    Template(Template),
+}
+
+impl ReferenceSide {
+    fn template(&self) -> Option<&Template> {
+        match self {
+            Self::Sample(result) => result.template.as_ref(),
+            Self::Template(template) => Some(template),
+        }
+    }
+
+    /// A template has none: it was fit when it was made.
+    fn faults(&self) -> &[ReasonCode] {
+        match self {
+            Self::Sample(result) => &result.faults,
+            Self::Template(_) => &[],
+        }
+    }
+
+    fn into_result(self) -> Option<SampleResult> {
+        match self {
+            Self::Sample(result) => Some(*result),
+            Self::Template(_) => None,
+        }
+    }
+}
+
+fn sample_task(image: Bytes, role: SampleRole, goal: Goal) -> SampleTask {
+    SampleTask {
+        image,
+        role,
+        choice: FaceChoice::Largest,
+        goal,
+    }
+}
+
+/// Without this, a template of another contract would go unnoticed until a probe is fit.
+fn check_contract(reference: &Template, served: &ContractId) -> Result<(), ContractMismatch> {
+    if reference.contract_id == *served {
+        return Ok(());
+    }
+    Err(ContractMismatch {
+        probe: served.clone(),
+        reference: reference.contract_id.clone(),
+    })
 }
 
 /// The reasons to give for one sample's faults: those of a reference are not cured by a capture.

@@ -4,6 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use padan::grpc::{parse_timeout, proto, requests};
+use padan::verify::Reference;
 use prost::Message;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -11,7 +12,8 @@ fuzz_target!(|bytes: &[u8]| {
         match requests::verify(request) {
             Ok((meta, task)) => {
                 assert_id(&meta.request_id);
-                assert!(!task.probe.is_empty() && !task.reference.is_empty());
+                assert!(!task.probe.is_empty());
+                assert!(matches!(task.reference, Reference::Sample(image) if !image.is_empty()));
                 assert!(task.policy.chars().count() <= 128);
             }
             Err(violations) => assert!(!violations.is_empty()),

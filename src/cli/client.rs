@@ -14,7 +14,7 @@ use crate::engine::Class;
 use crate::grpc::proto::face_verification_client::FaceVerificationClient;
 use crate::grpc::{self, proto};
 use crate::sample::SampleRole;
-use crate::verify::{Urgency, VerifyError, VerifyTask, reasons_for};
+use crate::verify::{Reference, Urgency, VerifyError, VerifyTask, reasons_for};
 
 /// Longest time for one request to a server.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -75,7 +75,7 @@ pub async fn verify_here(
 ) -> Result<proto::VerifyResponse, Failure> {
     let task = VerifyTask {
         probe: pair.probe.clone(),
-        reference: pair.reference.clone(),
+        reference: Reference::Sample(pair.reference.clone()),
         policy: policy.to_owned(),
     };
     let verification = app.verifier.verify(task, urgency()).await;

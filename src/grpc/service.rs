@@ -42,7 +42,7 @@ impl FaceVerification for Service {
             .verify(task, urgency)
             .await
             .map_err(|error| status::from_error(&error, FIELDS))?;
-        self.count(&[&verification.probe, &verification.reference]);
+        self.count(std::iter::once(&verification.probe).chain(&verification.reference));
         let event = VerificationDecided {
             verdict: &verification.verdict,
             policy_version: &verification.policy.version,
@@ -72,7 +72,7 @@ impl FaceVerification for Service {
             .assess(image, role, urgency)
             .await
             .map_err(|error| status::from_error(&error, FIELDS))?;
-        self.count(&[&result]);
+        self.count([&result]);
         let reasons = reasons_for(role, &result.faults);
         let event = CaptureAssessed {
             reasons: &reasons,
@@ -96,7 +96,7 @@ impl FaceVerification for Service {
 }
 
 impl Service {
-    fn count(&self, samples: &[&SampleResult]) {
+    fn count<'a>(&self, samples: impl IntoIterator<Item = &'a SampleResult>) {
         for sample in samples {
             SampleExamined {
                 times: &sample.times,

@@ -71,7 +71,10 @@ impl Runtime {
         &self.version
     }
 
-    pub(super) fn environment(&self) -> &Environment {
+    /// ONNX Runtime's own handle, of which a process has one: for the models, and for the benches,
+    /// whose yardstick is a bare session.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
         &self.environment
     }
 }

@@ -13,7 +13,7 @@ use padan::engine::Class;
 use padan::sample::SampleRole;
 use padan::sample::detect::{Detection, FaceChoice, locate};
 use padan::sample::geometry::{Face, Point};
-use padan::verify::{Urgency, Verification, VerifyTask};
+use padan::verify::{Reference, Urgency, Verification, VerifyTask};
 
 use crate::support::{self, PORTRAITS};
 use scenes::{
@@ -63,7 +63,7 @@ async fn verified(app: &App, probe: &RgbImage, reference: &RgbImage) -> Verifica
     let png = |picture| support::encode(picture, image::ImageFormat::Png);
     let task = VerifyTask {
         probe: png(probe),
-        reference: png(reference),
+        reference: Reference::Sample(png(reference)),
         policy: String::new(),
     };
     let urgency = Urgency {

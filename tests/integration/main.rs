@@ -21,4 +21,5 @@ mod overload;
 mod privacy;
 mod protocol;
 mod start;
+mod templates;
 mod tidy;

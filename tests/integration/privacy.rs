@@ -16,7 +16,7 @@ use padan::grpc::proto;
 use padan::pipeline::{Goal, SampleTask};
 use padan::sample::SampleRole;
 use padan::sample::detect::FaceChoice;
-use padan::verify::VerifyTask;
+use padan::verify::{Reference, VerifyTask};
 use tonic::{Request, Status};
 
 use crate::support::{self, ServerProcess, TestFolder, padan};
@@ -356,7 +356,7 @@ fn debug_of_tasks_and_requests_shows_no_image() {
     assert_shows_nothing(&task, &[CANARY]);
     let task = VerifyTask {
         probe: image.clone(),
-        reference: image.clone(),
+        reference: Reference::Sample(image.clone()),
         policy: String::new(),
     };
     assert_shows_nothing(&task, &[CANARY]);

@@ -80,7 +80,7 @@ fn sources(folder: &str) -> Vec<Source> {
 }
 
 fn all_sources() -> Vec<Source> {
-    [sources("src"), sources("tests")]
+    [sources("src"), sources("tests"), sources("benches")]
         .into_iter()
         .flatten()
         .collect()

@@ -6,7 +6,7 @@ use super::super::proto;
 use super::super::status::Violation;
 use crate::engine::Class;
 use crate::sample::SampleRole;
-use crate::verify::VerifyTask;
+use crate::verify::{Reference, VerifyTask};
 
 /// Longest request id, characters.
 const REQUEST_ID_CHARS_MAX: usize = 128;
@@ -51,7 +51,7 @@ pub fn verify(request: proto::VerifyRequest) -> Validated<VerifyTask> {
     }
     let task = VerifyTask {
         probe,
-        reference,
+        reference: Reference::Sample(reference),
         policy: request.policy,
     };
     finish(meta, task, violations)

@@ -27,10 +27,13 @@ pub fn verify(request_id: String, verification: &Verification) -> proto::VerifyR
         policy_version: policy.version.clone(),
         model_contract_id: policy.contract_id.to_string(),
         probe: Some(sample_report(&verification.probe)),
-        reference: Some(sample_report(&verification.reference)),
+        reference: verification.reference.as_ref().map(sample_report),
         times: Some(proto::StageTimes {
             probe: Some(sample_times(&verification.probe.times)),
-            reference: Some(sample_times(&verification.reference.times)),
+            reference: verification
+                .reference
+                .as_ref()
+                .map(|result| sample_times(&result.times)),
             total_us: microseconds(verification.total),
         }),
     }

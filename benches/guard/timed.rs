@@ -1,0 +1,242 @@
+//! The timed part: padan and its yardsticks in turn (A B A B), medians, ratios.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::Row;
+use crate::request::{self, Measured};
+use crate::support::models::Models;
+use crate::support::pictures::{repository, selfie};
+use crate::support::process::ServerProcess;
+use crate::support::stage::{
+    Stage, Stages, YARDSTICK, YARDSTICK_EMBED, yardstick_detect, yardstick_embed,
+};
+use crate::support::statistics::median;
+
+/// Turns of padan's stages, and of OpenCV between them.
+const TURNS: usize = 3;
+
+/// Runs of each stage in a turn, the stages in turn.
+const RUNS: usize = 20;
+
+/// Seconds of each measure of whole requests.
+const SECONDS: u64 = 4;
+
+/// Floors are of an idle machine; a shared one is allowed this share of them.
+const FLOOR_TOLERANCE: f64 = 0.05;
+
+const FULL_DECODE: &str = "yardstick: the image crate's decoder";
+
+/// `make bench-peers` makes it; the guard only uses it.
+const OPENCV_PYTHON: &str = ".runtime/peers/opencv/bin/python";
+const OPENCV_STAGES: &str = "benches/peers/opencv_stages.py";
+
+/// Ratios for the baseline, and rows with bounds of their own.
+pub struct Timed {
+    /// Name and ratio to a bare yardstick.
+    pub ratios: Vec<(String, f64)>,
+    /// What must be reached, whatever the baseline says.
+    pub floors: Vec<Row>,
+}
+
+/// Measures everything that takes time.
+pub fn measure(models: &Models) -> Timed {
+    let stages = Stages::new(models);
+    let mut all = stages.each(models);
+    all.extend(stages.whole(models));
+    all.extend([
+        yardstick_detect(models),
+        yardstick_embed(models),
+        full_decode(),
+    ]);
+    let mut taken: Vec<Vec<f64>> = vec![Vec::new(); all.len()];
+    let mut opencv = Vec::new();
+    for turn in 0..TURNS {
+        println!("turn {} of {TURNS}: padan, then OpenCV", turn + 1);
+        time(&mut all, &mut taken);
+        opencv.push(opencv_medians());
+    }
+    let medians: Vec<(&str, f64)> = all
+        .iter()
+        .zip(&taken)
+        .map(|(stage, times)| (stage.name.as_str(), median(times)))
+        .collect();
+    let mut floors = opencv_floors(&medians, &opencv, models);
+    for measured in request::measure(models, SECONDS) {
+        floors.extend(request_floors(&measured));
+    }
+    floors.extend(process_floors(models));
+    Timed {
+        ratios: ratios(&medians),
+        floors,
+    }
+}
+
+fn full_decode() -> Stage {
+    let selfie = selfie();
+    Stage {
+        name: FULL_DECODE.to_owned(),
+        is_network: false,
+        run: Box::new(move || {
+            let decoded = image::load_from_memory(&selfie).expect("decodes");
+            std::hint::black_box(decoded.into_rgb8());
+        }),
+    }
+}
+
+/// Every stage once, and again: noise hits all of them. The first run of a turn warms up.
+fn time(stages: &mut [Stage], taken: &mut [Vec<f64>]) {
+    for run in 0..=RUNS {
+        for (stage, times) in stages.iter_mut().zip(&mut *taken) {
+            let started = Instant::now();
+            (stage.run)();
+            if run > 0 {
+                times.push(milliseconds(started.elapsed()));
+            }
+        }
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn of(medians: &[(&str, f64)], name: &str) -> f64 {
+    let found = medians.iter().find(|(stage, _)| *stage == name);
+    found.expect("is measured").1
+}
+
+/// Each stage to the yardstick that is most like it.
+fn ratios(medians: &[(&str, f64)]) -> Vec<(String, f64)> {
+    let yardstick = |name: &str| {
+        if name.starts_with("decode") {
+            FULL_DECODE
+        } else if name.starts_with("embed") || name.starts_with("whole") {
+            YARDSTICK_EMBED
+        } else {
+            YARDSTICK
+        }
+    };
+    medians
+        .iter()
+        .filter(|(name, _)| !name.starts_with("yardstick"))
+        .map(|(name, time)| ((*name).to_owned(), time / of(medians, yardstick(name))))
+        .collect()
+}
+
+/// OpenCV's medians by stage, milliseconds; why not, when there are none.
+fn opencv_medians() -> Result<Value, String> {
+    let python = repository().join(OPENCV_PYTHON);
+    if !python.exists() {
+        return Err("OpenCV is not set up: run `make bench-peers` once".to_owned());
+    }
+    let output = Command::new(python)
+        .args(["-B", OPENCV_STAGES, "--json", "-", "--runs", "20"])
+        .current_dir(repository())
+        .output()
+        .map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        let told = String::from_utf8_lossy(&output.stderr);
+        let last = told.lines().last().unwrap_or_default();
+        return Err(format!("{OPENCV_STAGES} failed: {last}"));
+    }
+    let told: Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+    Ok(told["median_ms"].clone())
+}
+
+/// How many times as long OpenCV takes for the same.
+fn opencv_floors(
+    medians: &[(&str, f64)],
+    opencv: &[Result<Value, String>],
+    models: &Models,
+) -> Vec<Row> {
+    let against = |name: String, stage: &str, theirs: &str, floor: f64| {
+        let times: Result<Vec<f64>, String> = opencv
+            .iter()
+            .map(|told| {
+                let told = told.as_ref().map_err(Clone::clone)?;
+                told[theirs]
+                    .as_f64()
+                    .ok_or_else(|| format!("OpenCV told no {theirs}"))
+            })
+            .collect();
+        let ratio = times.map(|times| median(&times) / of(medians, stage));
+        floor_row(name, ratio, floor)
+    };
+    let mut rows: Vec<Row> = models
+        .embedder_ids()
+        .into_iter()
+        .map(|id| {
+            let floor = if id.contains("int8") { 2.0 } else { 1.2 };
+            let name = format!("OpenCV's FaceRecognizerSF / embed, {id}");
+            against(name, &format!("embed, {id}"), "feature_112x112", floor)
+        })
+        .collect();
+    let name = "OpenCV's FaceDetectorYN, 320x320 / detect selfie";
+    rows.push(against(
+        name.to_owned(),
+        "detect selfie",
+        "detect_320x320",
+        2.0,
+    ));
+    rows
+}
+
+fn floor_row(name: String, value: Result<f64, String>, floor: f64) -> Row {
+    let allowed = floor * (1.0 - FLOOR_TOLERANCE);
+    Row {
+        name,
+        note: match &value {
+            Ok(_) => format!("must reach {floor}, −{:.0} %", FLOOR_TOLERANCE * 100.0),
+            Err(cause) => cause.clone(),
+        },
+        value: value.ok(),
+        least: Some(allowed),
+        most: None,
+    }
+}
+
+fn ceiling_row(name: String, value: Result<f64, String>, ceiling: f64) -> Row {
+    Row {
+        name,
+        note: match &value {
+            Ok(_) => format!("at most {ceiling}, +{:.0} %", FLOOR_TOLERANCE * 100.0),
+            Err(cause) => cause.clone(),
+        },
+        value: value.ok(),
+        least: None,
+        most: Some(ceiling * (1.0 + FLOOR_TOLERANCE)),
+    }
+}
+
+fn request_floors(measured: &Measured) -> Vec<Row> {
+    let name = |what: &str| format!("{}: {what}", measured.kind.name());
+    let refusal = measured
+        .refusal_ms()
+        .ok_or_else(|| "nothing was refused".to_owned());
+    vec![
+        floor_row(name("served / bare"), Ok(measured.served_to_bare()), 0.93),
+        ceiling_row(name("p99 at 80 % / unloaded p50"), Ok(measured.tail()), 4.0),
+        floor_row(
+            name("goodput at twice saturation"),
+            Ok(measured.goodput()),
+            0.95,
+        ),
+        ceiling_row(name("refusal p99, ms"), refusal, 50.0),
+    ]
+}
+
+/// A process of its own: start and memory.
+fn process_floors(models: &Models) -> Vec<Row> {
+    let server = ServerProcess::start(models);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let resident = runtime.block_on(server.resident_bytes_after(100));
+    let ready = server.start_to_ready.as_secs_f64();
+    let resident_name = "RSS of `padan serve` after 100 pairs, MiB".to_owned();
+    vec![
+        ceiling_row("start to ready, s".to_owned(), Ok(ready), 2.0),
+        ceiling_row(resident_name, Ok(resident / f64::from(1 << 20)), 250.0),
+    ]
+}

@@ -1,0 +1,277 @@
+//! Whole requests through a real server: one caller, saturation, and what happens beyond it. The
+//! callers share the machine's cores with the server, as `verifyface`'s do in `make bench-peers`.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use padan::compare::compare;
+use padan::decision::{Evidence, Policy, decide};
+use padan::embed::Template;
+use padan::engine::Checkpoint;
+use padan::pipeline::{Goal, Pipeline, SampleTask};
+use padan::sample::SampleRole;
+use padan::sample::detect::FaceChoice;
+use serde_json::{Value, json};
+
+use super::support::drive::{Answers, closed, open};
+use super::support::models::Models;
+use super::support::pictures;
+use super::support::report::{Report, number, table};
+use super::support::server::{BenchServer, Caller, Kind};
+use super::support::statistics::{median, percentile};
+
+/// Callers for each lane at saturation: enough that no lane ever waits for one.
+const CALLERS_PER_LANE: usize = 4;
+
+/// Connections of an open loop; calls share them.
+const CONNECTIONS: usize = 16;
+
+/// Bare and served in turn, so that noise hits both.
+const ROUNDS: usize = 3;
+
+/// Share of saturation that an open loop offers.
+const COMFORTABLE: f64 = 0.8;
+
+/// What was measured of one kind of request.
+pub struct Measured {
+    /// Pair or template.
+    pub kind: Kind,
+    /// One caller.
+    pub unloaded: Answers,
+    /// Decisions a second with many callers; the median of the rounds.
+    pub saturation: f64,
+    /// Decisions a second of the stages alone, on as many threads as there are lanes.
+    pub bare: f64,
+    /// At 80 % of saturation.
+    pub comfortable: Answers,
+    /// At twice saturation.
+    pub beyond: Answers,
+}
+
+impl Measured {
+    /// Share of the bare throughput that is served.
+    pub fn served_to_bare(&self) -> f64 {
+        self.saturation / self.bare
+    }
+
+    /// The slow calls at 80 % against the usual call of an idle server.
+    pub fn tail(&self) -> f64 {
+        self.comfortable.latency(0.99) / self.unloaded.latency(0.5)
+    }
+
+    /// Share of saturation that is still served at twice the load.
+    pub fn goodput(&self) -> f64 {
+        self.beyond.throughput() / self.saturation
+    }
+
+    /// Time to a refusal at twice the load, milliseconds, within which 99 % are; absent when
+    /// nothing was refused.
+    pub fn refusal_ms(&self) -> Option<f64> {
+        let refused = &self.beyond.refused;
+        (!refused.is_empty()).then(|| percentile(refused, 0.99))
+    }
+}
+
+/// Measures both kinds of request and adds them to the report.
+pub fn report(models: &Models, seconds: u64, report: &mut Report) {
+    let mut rows = table(["over gRPC", Kind::ALL[0].name(), Kind::ALL[1].name()]);
+    let measured = measure(models, seconds);
+    let mut row = |name: &str, decimals: usize, value: &dyn Fn(&Measured) -> f64| {
+        let mut cells = vec![name.into()];
+        cells.extend(measured.iter().map(|kind| number(value(kind), decimals)));
+        rows.add_row(cells);
+    };
+    row("one caller, p50 ms", 2, &|m| m.unloaded.latency(0.5));
+    row("one caller, p99 ms", 2, &|m| m.unloaded.latency(0.99));
+    row("saturation, decisions/s", 1, &|m| m.saturation);
+    row("stages bare on as many threads, decisions/s", 1, &|m| {
+        m.bare
+    });
+    row("served / bare", 3, &Measured::served_to_bare);
+    row("80 % of saturation, p50 ms", 2, &|m| {
+        m.comfortable.latency(0.5)
+    });
+    row("80 % of saturation, p99 ms", 2, &|m| {
+        m.comfortable.latency(0.99)
+    });
+    row("that p99 / p50 of one caller", 2, &Measured::tail);
+    row(
+        "twice saturation: goodput / saturation",
+        3,
+        &Measured::goodput,
+    );
+    row("twice saturation: refused calls", 0, &|m| {
+        m.beyond.refused.len() as f64
+    });
+    row("twice saturation: refusal p99 ms", 2, &|m| {
+        m.refusal_ms().unwrap_or(f64::NAN)
+    });
+    let figures = measured.iter().map(figures);
+    let figures = figures.collect::<serde_json::Map<String, Value>>();
+    report.add("request", rows, Value::from(figures));
+}
+
+fn figures(measured: &Measured) -> (String, Value) {
+    let latency = |answers: &Answers| {
+        json!({
+            "p50": answers.latency(0.5), "p90": answers.latency(0.9),
+            "p99": answers.latency(0.99), "max": answers.latency(1.0),
+            "calls": answers.answered.len(),
+        })
+    };
+    let value = json!({
+        "one_caller_ms": latency(&measured.unloaded),
+        "saturation_per_s": measured.saturation,
+        "bare_per_s": measured.bare,
+        "served_to_bare": measured.served_to_bare(),
+        "at_80_percent_ms": latency(&measured.comfortable),
+        "p99_to_unloaded_p50": measured.tail(),
+        "beyond_goodput": measured.goodput(),
+        "beyond_refused": measured.beyond.refused.len(),
+        "beyond_refusal_p99_ms": measured.refusal_ms(),
+    });
+    (measured.kind.key().to_owned(), value)
+}
+
+/// Measures both kinds of request.
+pub fn measure(models: &Models, seconds: u64) -> Vec<Measured> {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let time = Duration::from_secs(seconds);
+    let mut lanes = BareLanes::new(models);
+    let mut measure = |kind: Kind| {
+        println!("measuring: {}, {} lanes", kind.name(), lanes.number());
+        runtime.block_on(async {
+            let server = BenchServer::start(models, kind).await;
+            measure_kind(&server, kind, &mut lanes, time).await
+        })
+    };
+    Kind::ALL.into_iter().map(&mut measure).collect()
+}
+
+async fn measure_kind(
+    server: &BenchServer,
+    kind: Kind,
+    lanes: &mut BareLanes,
+    time: Duration,
+) -> Measured {
+    let callers = server.callers(CALLERS_PER_LANE * lanes.number()).await;
+    warm(&callers).await;
+    let unloaded = closed(callers[..1].to_vec(), time).await.assert_sound();
+    let (mut bare, mut served) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        bare.push(tokio::task::block_in_place(|| lanes.throughput(kind, time)));
+        served.push(
+            closed(callers.clone(), time)
+                .await
+                .assert_sound()
+                .throughput(),
+        );
+    }
+    let saturation = median(&served);
+    let connections = server.callers(CONNECTIONS).await;
+    warm(&connections).await;
+    let comfortable = open(&connections, COMFORTABLE * saturation, 2 * time).await;
+    // Long enough to fill the queue, which is when refusals begin.
+    let beyond = open(&connections, 2.0 * saturation, 2 * time).await;
+    Measured {
+        kind,
+        unloaded,
+        saturation,
+        bare: median(&bare),
+        comfortable: comfortable.assert_sound(),
+        beyond: beyond.assert_sound(),
+    }
+}
+
+/// The first calls of a connection are slower: windows open, buffers grow.
+async fn warm(callers: &[Caller]) {
+    closed(callers.to_vec(), Duration::from_secs(1))
+        .await
+        .assert_sound();
+}
+
+/// The stages without engine and transport: a loop on as many threads as there are lanes.
+struct BareLanes {
+    pipelines: Vec<Pipeline>,
+    tasks: [SampleTask; 2],
+    template: Template,
+    policy: Policy,
+}
+
+impl BareLanes {
+    fn new(models: &Models) -> Self {
+        let task = |image, role| SampleTask {
+            image,
+            role,
+            choice: FaceChoice::Largest,
+            goal: Goal::Embed,
+        };
+        let number = models.config.engine.lanes.get();
+        let mut pipelines: Vec<Pipeline> = (0..number).map(|_| models.pipeline()).collect();
+        let tasks = [
+            task(pictures::selfie(), SampleRole::Probe),
+            task(pictures::reference(), SampleRole::Reference),
+        ];
+        let result = pipelines[0].run(&tasks[1], &Checkpoint::always());
+        let template = result.expect("runs").template.expect("is fit");
+        Self {
+            pipelines,
+            tasks,
+            template,
+            policy: models.policy(),
+        }
+    }
+
+    fn number(&self) -> usize {
+        self.pipelines.len()
+    }
+
+    /// Decisions a second of all threads together.
+    fn throughput(&mut self, kind: Kind, time: Duration) -> f64 {
+        let (tasks, template, policy) = (&self.tasks, &self.template, &self.policy);
+        let started = Instant::now();
+        let decided: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = self
+                .pipelines
+                .iter_mut()
+                .map(|pipeline| {
+                    scope.spawn(move || {
+                        let mut decided = 0;
+                        while started.elapsed() < time {
+                            decide_once(pipeline, kind, tasks, template, policy);
+                            decided += 1;
+                        }
+                        decided
+                    })
+                })
+                .collect();
+            let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+            joined.map(|decided| decided.expect("no panic")).sum()
+        });
+        decided as f64 / started.elapsed().as_secs_f64()
+    }
+}
+
+fn decide_once(
+    pipeline: &mut Pipeline,
+    kind: Kind,
+    [probe, reference]: &[SampleTask; 2],
+    template: &Template,
+    policy: &Policy,
+) {
+    let mut run = |task| {
+        let result = pipeline.run(task, &Checkpoint::always()).expect("runs");
+        result.template.expect("is fit")
+    };
+    let probe = run(probe);
+    let similarity = match kind {
+        Kind::Pair => compare(&probe, &run(reference)),
+        Kind::Template => compare(&probe, template),
+    };
+    let evidence = Evidence {
+        probe_faults: &[],
+        reference_faults: &[],
+        similarity: Some(similarity.expect("one contract")),
+    };
+    black_box(decide(policy, &evidence));
+}

@@ -1,0 +1,247 @@
+//! Real servers on loopback ports, in this process, and callers for them.
+//!
+//! Pairs go through `padan::grpc::serve`. A reference by subject is not in the contract yet, so
+//! probes against a template go through a small service of the same generated trait, which hands
+//! the engine a template made beforehand. It has no door in front; a door costs microseconds.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use padan::app::App;
+use padan::embed::Template;
+use padan::engine::Class;
+use padan::grpc::proto::face_verification_client::FaceVerificationClient;
+use padan::grpc::proto::face_verification_server::{FaceVerification, FaceVerificationServer};
+use padan::grpc::{self, proto, responses};
+use padan::verify::{Reference, Urgency, Verifier, VerifyError, VerifyTask};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::transport::{Channel, Server, server::TcpIncoming};
+use tonic::{Request, Response, Status};
+
+use super::drive::Call;
+use super::models::Models;
+use super::pictures;
+
+/// As in `padan::grpc`: a selfie fits into a stream's window.
+const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+
+const MESSAGE_BYTES_MAX: usize = 32 << 20;
+
+/// Nobody waits longer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What a probe is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A photograph sent along.
+    Pair,
+    /// A template made beforehand.
+    Template,
+}
+
+impl Kind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Pair, Self::Template];
+
+    /// For tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pair => "pair of photographs",
+            Self::Template => "probe against template",
+        }
+    }
+
+    /// For JSON.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Pair => "pair",
+            Self::Template => "template",
+        }
+    }
+}
+
+/// A server that serves until it is dropped.
+pub struct BenchServer {
+    kind: Kind,
+    url: String,
+    _stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for BenchServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl BenchServer {
+    /// Starts a server of the default configuration.
+    pub async fn start(models: &Models, kind: Kind) -> Self {
+        let app = tokio::task::block_in_place(|| App::start(&models.config));
+        let app = app.expect("the app starts");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async { drop(stopped.await) };
+        let config = models.config.server.clone();
+        let task = match kind {
+            Kind::Pair => tokio::spawn(async move {
+                let (verifier, info, metrics) = (app.verifier, app.info, app.metrics);
+                let served = grpc::serve(listener, &config, verifier, info, metrics, shutdown);
+                served.await.expect("serves");
+            }),
+            Kind::Template => {
+                let verifier = app.verifier;
+                let template = reference_template(&verifier).await;
+                let service = TemplateService { verifier, template };
+                tokio::spawn(serve_template(listener, service, shutdown))
+            }
+        };
+        Self {
+            kind,
+            url,
+            _stop: stop,
+            task,
+        }
+    }
+
+    /// So many callers, each with a connection of its own.
+    pub async fn callers(&self, number: usize) -> Vec<Caller> {
+        let mut callers = Vec::with_capacity(number);
+        for _ in 0..number {
+            let client = FaceVerificationClient::connect(self.url.clone()).await;
+            callers.push(Caller {
+                client: client.expect("connects"),
+                request: request(self.kind),
+            });
+        }
+        callers
+    }
+}
+
+fn request(kind: Kind) -> proto::VerifyRequest {
+    let sample = |image| proto::Sample { image };
+    let reference = || {
+        let sample = sample(pictures::reference());
+        proto::verify_request::Reference::ReferenceSample(sample)
+    };
+    proto::VerifyRequest {
+        meta: None,
+        probe: Some(sample(pictures::selfie())),
+        reference: (kind == Kind::Pair).then(reference),
+        policy: String::new(),
+    }
+}
+
+/// One connection, and the request it sends.
+#[derive(Clone)]
+pub struct Caller {
+    client: FaceVerificationClient<Channel>,
+    request: proto::VerifyRequest,
+}
+
+impl Caller {
+    /// A caller that sends pairs over this connection.
+    pub fn of_pairs(client: FaceVerificationClient<Channel>) -> Self {
+        let request = request(Kind::Pair);
+        Self { client, request }
+    }
+}
+
+impl Call for Caller {
+    async fn call(&mut self) -> Result<(), Status> {
+        let mut request = Request::new(self.request.clone());
+        request.set_timeout(TIMEOUT);
+        let answer = self.client.verify(request).await?.into_inner();
+        if answer.decision() == proto::Decision::Match {
+            return Ok(());
+        }
+        // Speed counts only where the answer is right.
+        Err(Status::internal(format!("decided {:?}", answer.decision())))
+    }
+}
+
+async fn serve_template(
+    listener: TcpListener,
+    service: TemplateService,
+    shutdown: impl Future<Output = ()>,
+) {
+    let service = FaceVerificationServer::new(service);
+    let served = Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .add_service(service.max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            shutdown,
+        );
+    served.await.expect("serves");
+}
+
+fn urgency() -> Urgency {
+    Urgency {
+        class: Class::Activation,
+        deadline: Some(Instant::now() + TIMEOUT),
+    }
+}
+
+async fn reference_template(verifier: &Verifier) -> Template {
+    let task = VerifyTask {
+        probe: pictures::selfie(),
+        reference: Reference::Sample(pictures::reference()),
+        policy: String::new(),
+    };
+    let verification = verifier.verify(task, urgency()).await.expect("a decision");
+    let result = verification.reference.expect("a sample");
+    result.template.expect("the reference is fit")
+}
+
+struct TemplateService {
+    verifier: Arc<Verifier>,
+    template: Template,
+}
+
+impl TemplateService {
+    async fn decide(&self, probe: Bytes) -> Result<proto::VerifyResponse, VerifyError> {
+        let task = VerifyTask {
+            probe,
+            reference: Reference::Template(self.template.clone()),
+            policy: String::new(),
+        };
+        let verification = self.verifier.verify(task, urgency()).await?;
+        Ok(responses::verify(String::new(), &verification))
+    }
+}
+
+#[tonic::async_trait]
+impl FaceVerification for TemplateService {
+    async fn verify(
+        &self,
+        request: Request<proto::VerifyRequest>,
+    ) -> Result<Response<proto::VerifyResponse>, Status> {
+        let probe = request.into_inner().probe.unwrap_or_default();
+        let decided = self.decide(probe.image).await;
+        decided.map(Response::new).map_err(|error| match error {
+            VerifyError::Busy { .. } => Status::resource_exhausted(error.to_string()),
+            error => Status::internal(error.to_string()),
+        })
+    }
+
+    async fn assess_capture(
+        &self,
+        _: Request<proto::AssessCaptureRequest>,
+    ) -> Result<Response<proto::AssessCaptureResponse>, Status> {
+        Err(Status::unimplemented("this service only verifies"))
+    }
+
+    async fn get_service_info(
+        &self,
+        _: Request<proto::GetServiceInfoRequest>,
+    ) -> Result<Response<proto::GetServiceInfoResponse>, Status> {
+        Err(Status::unimplemented("this service only verifies"))
+    }
+}
