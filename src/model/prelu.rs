@@ -101,10 +101,6 @@ impl QuantizedPrelu {
 }
 
 /// The nearest integer of a value in 0 to 255, half to even.
-#[expect(
-    clippy::inline_always,
-    reason = "must become part of the dispatched loop"
-)]
 #[inline(always)]
 fn round_to_byte(value: f32) -> u8 {
     // From 2^23 on, floats are integers: the addition rounds, and the number stands in the lowest

@@ -230,7 +230,10 @@ fn look_at(
     how: &CloseUp,
 ) -> Result<Option<Face>, DetectError> {
     let centre = face.rect.centre();
-    let reach = (face.rect.side() * how.factor).round().max(1.0);
+    // A whole number of halvings to less than twice the side: those are cheap.
+    let wanted = face.rect.side() * how.factor;
+    let step = (wanted / to_f32(how.side)).max(1.0).log2().floor().exp2();
+    let reach = ((wanted / step).round() * step).max(1.0);
     let corner = Point::new(centre.x - reach / 2.0, centre.y - reach / 2.0).rounded();
     let lying = picture.window(
         (whole(corner.x), whole(corner.y)),
