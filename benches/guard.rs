@@ -10,7 +10,7 @@ use comfy_table::Table;
 
 use super::instructions;
 use super::support::models::Models;
-use super::support::report::{load_average, number, table};
+use super::support::report::{load_average, right, table};
 
 use baseline::{Baseline, Entry};
 
@@ -50,7 +50,7 @@ impl Row {
     fn against(entry: &Entry, value: Option<f64>) -> Self {
         let percent = entry.tolerance * 100.0;
         let note = match value {
-            Some(_) => format!("baseline {:.4}, +{percent:.0} %", entry.ratio),
+            Some(_) => format!("baseline {}, +{percent:.0} %", shown(entry.ratio)),
             None => "is in the baseline, but was not measured".to_owned(),
         };
         Self {
@@ -131,7 +131,7 @@ impl Rows {
                 Outcome::Better => ("✓", "better, enter it with `make bench-baseline`: "),
                 Outcome::NotMeasured => ("–", "NOT MEASURED: "),
             };
-            let bound = |bound: Option<f64>| bound.map_or("".into(), |bound| number(bound, 4));
+            let bound = |bound: Option<f64>| right(bound.map_or_else(String::new, shown));
             rows.add_row([
                 sign.into(),
                 row.name.as_str().into(),
@@ -148,6 +148,15 @@ impl Rows {
     }
 }
 
+/// Four decimals, and of small ratios two digits.
+fn shown(ratio: f64) -> String {
+    if ratio.abs() < 0.01 {
+        format!("{ratio:.1e}")
+    } else {
+        format!("{ratio:.4}")
+    }
+}
+
 fn instruction_rows(baseline: &Baseline) -> Rows {
     let counts = instructions::count();
     let mut rows = Rows::new();
@@ -156,7 +165,7 @@ fn instruction_rows(baseline: &Baseline) -> Rows {
         rows.add_against(entry, count.map(|count| count.ratio));
         if let (Some(count), Some((row, _))) = (count, rows.0.last_mut()) {
             let millions = count.instructions as f64 / 1e6;
-            row.note = format!("{} of {millions:.3} million", row.note);
+            row.note = format!("{}; {millions:.3} million", row.note);
         }
     }
     for count in counts {

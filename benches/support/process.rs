@@ -1,7 +1,7 @@
 //! `padan serve` as a process of its own: how soon it is ready, how much memory it takes.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use padan::grpc::proto::face_verification_client::FaceVerificationClient;
@@ -13,6 +13,8 @@ use super::server::Caller;
 /// A started server.
 pub struct ServerProcess {
     child: Child,
+    /// Open for as long as the server runs: it may have more to say.
+    _stdout: BufReader<ChildStdout>,
     url: String,
     /// From the start of the process to the announcement of its address.
     pub start_to_ready: Duration,
@@ -23,7 +25,13 @@ impl ServerProcess {
     pub fn start(models: &Models) -> Self {
         let started = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_padan"))
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--metrics-listen",
+                "127.0.0.1:0",
+            ])
             .env_remove("PADAN_CONFIG")
             .env("PADAN_MODELS", &models.config.models)
             .env("PADAN_RUNTIME_LIBRARY", &models.config.runtime_library)
@@ -32,13 +40,14 @@ impl ServerProcess {
             .spawn()
             .expect("the binary starts");
         let mut line = String::new();
-        let stdout = child.stdout.take().expect("is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("UTF-8");
+        let mut stdout = BufReader::new(child.stdout.take().expect("is piped"));
+        stdout.read_line(&mut line).expect("UTF-8");
         let start_to_ready = started.elapsed();
         let address = line.trim().strip_prefix("padan listens on ");
         let url = format!("http://{}", address.expect("the server announces itself"));
         Self {
             child,
+            _stdout: stdout,
             url,
             start_to_ready,
         }

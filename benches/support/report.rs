@@ -57,7 +57,12 @@ pub fn table<const N: usize>(head: [&str; N]) -> Table {
 
 /// A number, aligned with the others of its column.
 pub fn number(value: f64, decimals: usize) -> Cell {
-    Cell::new(format!("{value:.decimals$}")).set_alignment(CellAlignment::Right)
+    right(format!("{value:.decimals$}"))
+}
+
+/// A text that ends where the others of its column do.
+pub fn right(text: String) -> Cell {
+    Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
 /// What a benchmark states: machine, versions, digests, threads, input.
