@@ -1,4 +1,4 @@
-"""Measures what quantise.py has to know of a network: the range of every channel on real faces, and what rounding shifts."""
+"""Measures what quantise.py has to know of a network on real faces: ranges of channels, ways to round, and shifts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import numpy as np
 
 import faces
 import quantise
+import rounding
 from check import session
+from steps import nearest_bytes
 
-# Pictures for the shifts; a mean needs fewer than an extreme.
-SHIFT_PICTURES = 100
+# A channel's range covers this share of the pictures' extremes: the rarest per cent would cost all others resolution.
+EXTREMES_PERCENTILE = 99
+# Positions that steps are chosen on.
+SAMPLES = 2000
 
 
 def calibrate(model, folder: pathlib.Path, detector: pathlib.Path, count: int, output: pathlib.Path) -> dict:
@@ -22,8 +26,7 @@ def calibrate(model, folder: pathlib.Path, detector: pathlib.Path, count: int, o
     paths = chosen(folder, count)
     digest = hashlib.sha256("".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in paths).encode()).hexdigest()
     crops = aligned(paths, session(detector))
-    ranges, means = extremes(network, crops)
-    correct(network, ranges, means, crops[:: max(1, len(crops) // SHIFT_PICTURES)])
+    ranges = walk(network, crops)
     ranges.save(output, digest, len(paths))
     return {"pictures": len(paths), "pictures_sha256": digest, "ranges": str(output)}
 
@@ -46,47 +49,68 @@ def aligned(paths, detector) -> np.ndarray:
     return np.stack(crops).transpose(0, 2, 3, 1).round().astype(np.uint8)
 
 
-def extremes(network, crops) -> tuple[quantise.Ranges, list[np.ndarray]]:
-    """Ranges without shifts, and each channel's mean over the pictures that the shifts are measured on."""
-    model = session_of(quantise.float_model(network))
-    names = [f"z{index}" for index in range(len(network.layers))]
-    lows, highs = [[] for _ in names], [[] for _ in names]
-    every, sums, counted = max(1, len(crops) // SHIFT_PICTURES), None, 0
-    for number, crop in enumerate(crops):
-        pixels = ((crop.astype(np.float32) - network.mean) * network.scale).transpose(2, 0, 1)[None].astype(np.float32)
-        *maps, embedding = model.run([*names, "y"], {"x": pixels})
-        for index, values in enumerate(maps):
-            lows[index].append(values.min((0, 2, 3)))
-            highs[index].append(values.max((0, 2, 3)))
-        if number % every == 0:
-            means = [values.astype(np.float64).mean((0, 2, 3)) for values in maps] + [embedding[0].astype(np.float64)]
-            sums = means if sums is None else [a + b for a, b in zip(sums, means)]
-            counted += 1
-        progress("measured", number + 1, len(crops))
-    share = quantise.EXTREMES_PERCENTILE
-    ranges = quantise.Ranges(
-        low=[np.percentile(values, 100 - share, axis=0) for values in lows],
-        high=[np.percentile(values, share, axis=0) for values in highs],
-        shift=[np.zeros(len(layer.bias)) for layer in network.layers] + [np.zeros(len(network.bias))],
-    )
-    return ranges, [total / counted for total in sums]
-
-
-def correct(network, ranges, means, crops) -> None:
-    """Sets the shifts, layer after layer: each is measured with those in front of it already put right."""
-    last = len(network.layers)
-    for index in range(last + 1):
+def walk(network, crops) -> quantise.Ranges:
+    """All that quantisation has to know, layer after layer: each is measured behind those that are 8-bit already."""
+    ranges, last = quantise.no_ranges(network), len(network.layers)
+    source = crops
+    exact = ((crops.astype(np.float32) - network.mean) * network.scale).astype(np.float32)
+    for index, layer in enumerate(network.layers):
+        exact = convolved(layer, exact)
+        lowest, highest = exact.min((1, 2)), exact.max((1, 2))
+        ranges.low[index] = kept(np.percentile(lowest, 100 - EXTREMES_PERCENTILE, axis=0))
+        ranges.high[index] = kept(np.percentile(highest, EXTREMES_PERCENTILE, axis=0))
+        ranges.tie[index], ranges.zero[index] = rounding.choose_steps(
+            sample(exact), layer, ranges.low[index], ranges.high[index], reading(network, index)
+        )
         builder = quantise.Builder(network, ranges)
-        model = session_of(builder.build([f"q{index}"] if index < last else None))
-        total = 0.0
-        for crop in crops:
-            [values] = model.run(None, {network.input: crop[None]})
-            total = total + (values.astype(np.float64).mean((0, 1, 2)) if index < last else values[0].astype(np.float64))
-        found = total / len(crops)
-        if index < last:
-            found = (found - builder.zero[index]) * builder.step[index]
-        ranges.shift[index] = means[index] - found
-        progress("corrected", index + 1, last + 1)
+        weight, _ = builder.weight(index)
+        better = rounding.round_weights(weight, rounding.covariance(layer, source, builder.reads(index)[1]))
+        ranges.correction[index] = np.clip(better.astype(int) - nearest_bytes(weight), -127, 127)
+        steps = builder.steps(index)
+        found = eight_bits(network, ranges, index, source)
+        mean = (found.mean((0, 1, 2), dtype=np.float64) - steps.threshold) * steps.before
+        ranges.shift[index] = kept(exact.mean((0, 1, 2), dtype=np.float64) - mean)
+        found = eight_bits(network, ranges, index, source)
+        source = np.concatenate([rounding.prelu_bytes(part[None], layer.slope, steps) for part in found])
+        exact = np.concatenate([rounding.prelu(part[None], layer.slope) for part in exact])
+        progress("measured layers", index + 1, last + 1)
+    cells = exact.mean(0, dtype=np.float64).reshape(-1, exact.shape[3]).T  # Channels first, as the weights are.
+    wanted = (network.weight * cells).sum((1, 2)) + network.bias
+    ranges.shift[last] = wanted - eight_bits(network, ranges, last, source).mean(0, dtype=np.float64)
+    progress("measured layers", last + 1, last + 1)
+    return ranges
+
+
+def kept(values) -> np.ndarray:
+    """As the file of ranges holds them, so that what is measured behind them fits what `quantise` makes."""
+    return values.astype(np.float32).astype(np.float64)
+
+
+def convolved(layer, source) -> np.ndarray:
+    """A convolution in 32 bits, channels last."""
+    model = session_of(quantise.float_part(layer))
+    run = lambda picture: model.run(None, {"x": np.ascontiguousarray(picture.transpose(2, 0, 1)[None])})[0]
+    return np.concatenate([run(picture).transpose(0, 2, 3, 1) for picture in source])
+
+
+def eight_bits(network, ranges, index, source) -> np.ndarray:
+    """What the 8-bit network makes of the bytes that one layer reads."""
+    model = session_of(quantise.Builder(network, ranges).part(index, *source.shape[1:3]))
+    return np.concatenate([model.run(None, {network.input: picture[None]})[0] for picture in source])
+
+
+def sample(values) -> np.ndarray:
+    """[n, channels]: some positions of all pictures, the same ones each time."""
+    flat = values.reshape(-1, values.shape[3])
+    return flat[np.random.default_rng(0).choice(len(flat), min(len(flat), SAMPLES), replace=False)]
+
+
+def reading(network, index) -> np.ndarray:
+    """For each channel behind a layer, the sum of the squared weights that read it."""
+    if index + 1 == len(network.layers):
+        return (network.weight**2).sum((0, 2))
+    following = network.layers[index + 1]
+    return (following.weight**2).sum((1, 2, 3) if following.group > 1 else (0, 2, 3))
 
 
 def session_of(model):

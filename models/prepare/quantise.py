@@ -9,23 +9,29 @@ Every channel has its own scale, before and after its PRelu: what a channel's by
 convolution that reads them (cross-layer equalisation, taken to its end: Nagel et al., "Data-Free Quantization Through
 Weight Equalization and Bias Correction", 2019). The shift of each channel's mean that rounding leaves is measured and
 put right in the bias (the same paper).
+
+Two things are chosen by what they do to real faces, in rounding.py. Where it helps, a channel has one step before and
+after its PRelu, so that the PRelu rounds nothing on one side of 0. And a weight may be rounded to another byte than the
+nearest, so that errors of weights that are read together cancel (as in GPTQ: Frantar et al., 2022).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import pathlib
+import zipfile
+import zlib
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from graph import BATCH, constants
+from steps import Steps, channel_steps, nearest_bytes, prelu_factors, rounded
 
 SIDE = 112
-# A channel's range covers this share of the pictures' extremes: the rarest per cent would cost all others resolution.
-EXTREMES_PERCENTILE = 99
 PRELU, DOMAIN = "QuantizedPRelu", "padan"
 MICROSOFT = "com.microsoft"
 
@@ -61,26 +67,44 @@ class Ranges:
 
     low: list[np.ndarray]  # by layer, for each channel before its PRelu
     high: list[np.ndarray]
+    tie: list[np.ndarray]  # one of TIES for each channel
+    zero: list[int]  # by layer, the byte that stands for 0 after the PRelu
+    correction: list[np.ndarray]  # what rounding adds to each weight's nearest byte
     shift: list[np.ndarray]  # what rounding moved each channel's mean by; the last one is the embedding's
 
     def save(self, path: pathlib.Path, digest: str, count: int) -> None:
         """Numbers of all layers one after the other, and which pictures they come from."""
         flat = {name: np.concatenate(getattr(self, name)).astype(np.float32) for name in ("low", "high", "shift")}
-        np.savez(path, **flat, pictures_sha256=np.array(digest), pictures=np.array(count))
+        flat["tie"], flat["zero"] = np.concatenate(self.tie).astype(np.uint8), np.array(self.zero, np.uint8)
+        flat["correction"] = np.concatenate([values.reshape(-1) for values in self.correction]).astype(np.int8)
+        np.savez_compressed(path, **flat, pictures_sha256=np.array(digest), pictures=np.array(count))
+
+
+def no_ranges(network: Network) -> Ranges:
+    """Nothing measured yet."""
+    each = lambda: [np.zeros(len(layer.bias)) for layer in network.layers]
+    correction = [np.zeros(layer.weight.shape, np.int8) for layer in network.layers]
+    return Ranges(each(), each(), each(), [0] * len(network.layers), correction, [*each(), np.zeros(len(network.bias))])
 
 
 def load_ranges(path: pathlib.Path, network: Network) -> tuple[Ranges, str, int]:
     """The ranges, the digest of the pictures they come from, and how many those were."""
     try:
-        stored = np.load(path, allow_pickle=False)
+        stored = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
         sizes = [len(layer.bias) for layer in network.layers]
-        cut = lambda values, parts: np.split(values.astype(np.float64), np.cumsum(parts)[:-1])
-        if len(stored["low"]) != sum(sizes) or len(stored["shift"]) != sum(sizes) + len(network.bias):
+        weights = [layer.weight.size for layer in network.layers]
+        parts = {
+            "low": sizes, "high": sizes, "tie": sizes, "zero": [1] * len(sizes), "correction": weights,
+            "shift": [*sizes, len(network.bias)],
+        }
+        if any(stored[name].shape != (sum(lengths),) for name, lengths in parts.items()):
             raise ValueError("they belong to another network")
-        shift = cut(stored["shift"], [*sizes, len(network.bias)])
-        ranges = Ranges(cut(stored["low"], sizes), cut(stored["high"], sizes), shift)
+        cut = lambda name: np.split(stored[name].astype(np.float64), np.cumsum(parts[name])[:-1])
+        ranges = Ranges(**{name: cut(name) for name in parts})
+        ranges.zero = [int(zero[0]) for zero in ranges.zero]
+        ranges.correction = [part.reshape(l.weight.shape) for part, l in zip(ranges.correction, network.layers)]
         return ranges, str(stored["pictures_sha256"]), int(stored["pictures"])
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, LookupError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} holds no usable ranges ({error}). Make them with `prepare.py calibrate`.") from error
 
 
@@ -139,26 +163,13 @@ def _fold_in_front(dense, normalisation) -> tuple[np.ndarray, np.ndarray]:
     return weight * factor[None, :, None], bias + (weight * offset[None, :, None]).sum((1, 2))
 
 
-def float_model(network: Network) -> onnx.ModelProto:
-    """The network in 32 bits, with every convolution's result as an output `z0`, `z1`, …"""
-    nodes, tensors, before = [], [], "x"
-    for index, layer in enumerate(network.layers):
-        for name, value in (("w", layer.weight), ("b", layer.bias), ("s", layer.slope.reshape(-1, 1, 1))):
-            tensors.append(numpy_helper.from_array(value.astype(np.float32), f"{name}{index}"))
-        nodes.append(_convolution("Conv", layer, [before, f"w{index}", f"b{index}"], f"z{index}"))
-        nodes.append(helper.make_node("PRelu", [f"z{index}", f"s{index}"], [f"a{index}"]))
-        before = f"a{index}"
-    for name, value in (("w", network.weight.reshape(len(network.bias), -1)), ("b", network.bias)):
-        tensors.append(numpy_helper.from_array(value.astype(np.float32), name))
-    nodes += [helper.make_node("Flatten", [before], ["flat"]), helper.make_node("Gemm", ["flat", "w", "b"], ["y"], transB=1)]
-    outputs = ["y"] + [f"z{index}" for index in range(len(network.layers))]
-    return helper.make_model(
-        helper.make_graph(
-            nodes, "float", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [BATCH, 3, SIDE, SIDE])],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs], tensors,
-        ),
-        opset_imports=[helper.make_opsetid("", 13)], ir_version=8,
-    )
+def float_part(layer: Layer) -> onnx.ModelProto:
+    """One convolution in 32 bits: x → z."""
+    tensors = [numpy_helper.from_array(v.astype(np.float32), n) for n, v in (("w", layer.weight), ("b", layer.bias))]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("x", "z")]
+    nodes = [_convolution("Conv", layer, ["x", "w", "b"], "z")]
+    graph = helper.make_graph(nodes, "float", values[:1], values[1:], tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
 
 def _convolution(kind: str, layer: Layer, inputs: list[str], output: str, **options) -> onnx.NodeProto:
@@ -168,6 +179,11 @@ def _convolution(kind: str, layer: Layer, inputs: list[str], output: str, **opti
     )
 
 
+def pixel_zero(network: Network) -> int:
+    """The byte that stands for 0 in pixels."""
+    return int(np.ceil(network.mean))
+
+
 class Builder:
     """Writes the 8-bit network, and keeps what its bytes mean."""
 
@@ -175,39 +191,63 @@ class Builder:
         self.network, self.ranges = network, ranges
         self.nodes: list[onnx.NodeProto] = []
         self.tensors: list[onnx.TensorProto] = []
-        # Of each convolution's bytes: real value = (byte − zero) × step.
-        self.step: list[np.ndarray] = []
-        self.zero: list[np.ndarray] = []
-
-    def build(self, results: list[str] | None = None) -> onnx.ModelProto:
-        """The network; `results` names other outputs than the embedding: convolutions' bytes, `q0`, `q1`, …"""
         self.one, self.none = self.constant("one", np.float32(1)), self.constant("zero", np.uint8(0))
         self.no_shift = self.constant("signed_zero", np.int8(0))
-        # (pixel − mean) × scale, with the padding's 0 at the byte next to the mean.
-        zero = int(np.ceil(self.network.mean))
-        name, scale = self.network.input, np.full(3, self.network.scale)
+
+    def build(self) -> onnx.ModelProto:
+        """The whole network, from pixels to the embedding."""
+        name, zero, layers = self.network.input, pixel_zero(self.network), self.network.layers
         zero_name = self.constant("pixel.zero", np.uint8(zero))
-        for index, layer in enumerate(self.network.layers):
-            offset = (zero - self.network.mean) * self.network.scale if index == 0 else 0.0
-            self.convolution(index, layer, name, zero_name, scale, offset)
-            name, zero_name, scale = self.prelu(index, layer)
-        self.dense(name, zero_name, scale)
-        return self.model(results)
+        for index in range(len(layers)):
+            self.convolution(index, name, zero_name)
+            name, zero_name = self.prelu(index)
+        self.dense(name, zero_name)
+        return self.model(SIDE, SIDE, 3, self.embedding())
+
+    def part(self, index: int, height: int, width: int) -> onnx.ModelProto:
+        """One convolution alone, from the bytes it reads to `q0`, `q1`, …; or the fully connected layer, the last one."""
+        _, zero = self.reads(index)
+        zero_name = self.constant("reads.zero", np.uint8(zero))
+        if index == len(self.network.layers):
+            self.dense(self.network.input, zero_name)
+            return self.model(height, width, self.network.weight.shape[1], self.embedding())
+        layer = self.network.layers[index]
+        self.convolution(index, self.network.input, zero_name)
+        result = helper.make_tensor_value_info(f"q{index}", TensorProto.UINT8, None)
+        return self.model(height, width, layer.weight.shape[1] * layer.group, result)
+
+    def steps(self, index: int) -> Steps:
+        """What bytes mean before and behind a PRelu."""
+        ranges, slope = self.ranges, self.network.layers[index].slope
+        return channel_steps(slope, ranges.low[index], ranges.high[index], ranges.tie[index], ranges.zero[index])
+
+    def reads(self, index: int) -> tuple[np.ndarray, int]:
+        """By channel, the real value of one step of the bytes that a layer reads; and the byte for 0."""
+        if index == 0:
+            return np.full(3, self.network.scale), pixel_zero(self.network)
+        return self.steps(index - 1).after, self.ranges.zero[index - 1]
+
+    def weight(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """A convolution's weights in steps, not rounded yet, and the step of each output channel."""
+        layer, (scale, _) = self.network.layers[index], self.reads(index)
+        weight = layer.weight * (scale[:, None, None, None] if layer.group > 1 else scale[None, :, None, None])
+        step = _weight_step(weight, (1, 2, 3))
+        return weight / step, step.reshape(-1)
 
     def constant(self, name: str, value) -> str:
         self.tensors.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def convolution(self, index, layer, source, zero_name, scale, offset) -> None:
+    def convolution(self, index, source, zero_name) -> None:
         """Scales of the input go into the weights, those of the output too: the node itself has none."""
+        layer, steps = self.network.layers[index], self.steps(index)
+        # The padding's 0 is the byte next to the pixels' mean, not the mean itself.
+        offset = (pixel_zero(self.network) - self.network.mean) * self.network.scale if index == 0 else 0.0
         bias = layer.bias + self.ranges.shift[index] + offset * layer.weight.sum((1, 2, 3))
-        weight = layer.weight * (scale[:, None, None, None] if layer.group > 1 else scale[None, :, None, None])
-        weight_step, weight = _signed_bytes(weight, (1, 2, 3))
-        low, high = np.minimum(self.ranges.low[index], 0), np.maximum(self.ranges.high[index], 1e-6)
-        step = (high - low) / 255
-        zero = np.clip(_round(-low / step), 0, 255)
-        factor = weight_step / step
-        bias = np.clip(_round(bias / weight_step + zero / factor), -(2**31), 2**31 - 1)
+        weight, weight_step = self.weight(index)
+        weight = np.clip(nearest_bytes(weight) + self.ranges.correction[index], -127, 127).astype(np.int8)
+        factor = weight_step / steps.before
+        bias = np.clip(rounded(bias / weight_step + steps.threshold / factor), -(2**31), 2**31 - 1)
         inputs = [
             source, self.one, zero_name, self.constant(f"q{index}.weight", weight),
             self.constant(f"q{index}.factor", factor.astype(np.float32)), self.no_shift, self.one, self.none,
@@ -216,33 +256,25 @@ class Builder:
         self.nodes.append(
             _convolution("QLinearConv", layer, inputs, f"q{index}", domain=MICROSOFT, channels_last=1)
         )
-        self.step.append(step)
-        self.zero.append(zero)
 
-    def prelu(self, index, layer) -> tuple[str, str, np.ndarray]:
-        """Name, name of the zero byte, and scale by channel of what comes out."""
-        step, slope = self.step[index], layer.slope
-        low, high = np.minimum(self.ranges.low[index], 0), np.maximum(self.ranges.high[index], 1e-6)
-        # A negative slope turns the lower end up.
-        after_low, after_high = np.minimum(slope * low, 0), np.maximum(high, slope * low)
-        # Zero is one byte for all channels, so all must reach further up than down: some are stored with the sign turned.
-        sign = np.where(-after_low > after_high, -1.0, 1.0)
-        reach = np.maximum(after_high, -after_low)
-        zero, scale = _common_zero(-np.minimum(after_high, -after_low), reach)
-        scale = sign * scale
-        name = f"a{index}"
+    def prelu(self, index) -> tuple[str, str]:
+        """Name of what comes out, and of its zero byte."""
+        steps, name = self.steps(index), f"a{index}"
+        positive, negative = prelu_factors(self.network.layers[index].slope, steps)
         inputs = [
-            f"q{index}", self.constant(f"{name}.threshold", self.zero[index].astype(np.uint8)),
-            self.constant(f"{name}.positive", (step / scale).astype(np.float32)),
-            self.constant(f"{name}.negative", (slope * step / scale).astype(np.float32)),
-            self.constant(f"{name}.zero", np.uint8(zero)),
+            f"q{index}", self.constant(f"{name}.threshold", steps.threshold),
+            self.constant(f"{name}.positive", positive), self.constant(f"{name}.negative", negative),
+            self.constant(f"{name}.zero", np.uint8(steps.zero)),
         ]
         self.nodes.append(helper.make_node(PRELU, inputs, [name], name, domain=DOMAIN))
-        return name, f"{name}.zero", scale
+        return name, f"{name}.zero"
 
-    def dense(self, source, zero_name, scale) -> None:
+    def dense(self, source, zero_name) -> None:
+        scale, _ = self.reads(len(self.network.layers))
         weight = (self.network.weight * scale[None, :, None]).transpose(2, 1, 0)  # Cells first: NHWC.
-        step, weight = _signed_bytes(weight.reshape(-1, len(self.network.bias)), (0,))
+        weight = weight.reshape(-1, len(self.network.bias))
+        step = _weight_step(weight, (0,))
+        weight, step = nearest_bytes(weight / step), step.reshape(-1)
         bias = self.network.bias + self.ranges.shift[-1]
         self.nodes.append(helper.make_node("Reshape", [source, self.constant("rows", np.array([0, -1]))], ["flat"], "flat"))
         inputs = [
@@ -252,11 +284,16 @@ class Builder:
         ]
         self.nodes.append(helper.make_node("MatMulIntegerToFloat", inputs, [self.network.output], "dense", domain=MICROSOFT))
 
-    def model(self, results) -> onnx.ModelProto:
-        picture = helper.make_tensor_value_info(self.network.input, TensorProto.UINT8, [BATCH, SIDE, SIDE, 3])
-        embedding = helper.make_tensor_value_info(self.network.output, TensorProto.FLOAT, [BATCH, len(self.network.bias)])
-        inside = [helper.make_tensor_value_info(name, TensorProto.UINT8, None) for name in results or []]
-        graph = helper.make_graph(self.nodes, "quantised", [picture], inside or [embedding], self.tensors)
+    def constant(self, name: str, value) -> str:
+        self.tensors.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def embedding(self) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(self.network.output, TensorProto.FLOAT, [BATCH, len(self.network.bias)])
+
+    def model(self, height, width, channels, result) -> onnx.ModelProto:
+        source = helper.make_tensor_value_info(self.network.input, TensorProto.UINT8, [BATCH, height, width, channels])
+        graph = helper.make_graph(self.nodes, "quantised", [source], [result], self.tensors)
         versions = [helper.make_opsetid(*version) for version in (("", 17), (MICROSOFT, 1), (DOMAIN, 1))]
         return helper.make_model(graph, opset_imports=versions, ir_version=9, functions=[prelu_function()])
 
@@ -285,26 +322,9 @@ def prelu_function() -> onnx.FunctionProto:
     return helper.make_function(DOMAIN, PRELU, inputs, ["y"], body, [helper.make_opsetid("", 17)])
 
 
-def _round(values: np.ndarray) -> np.ndarray:
-    return np.floor(values + 0.5)
-
-
-def _signed_bytes(values: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Values as bytes from −127 to 127, and the step of each output channel; `axes` are the others."""
-    step = np.maximum(np.abs(values).max(axes, keepdims=True) / 127, 1e-12)
-    return step.reshape(-1), np.clip(_round(values / step), -127, 127).astype(np.int8)
-
-
-def _common_zero(low: np.ndarray, high: np.ndarray) -> tuple[int, np.ndarray]:
-    """The one byte that stands for 0 in all channels (padding needs it), chosen so that steps are small; and the steps."""
-    best = None
-    for zero in range(129):
-        below = np.divide(-low, zero, out=np.where(low < 0, np.inf, 0.0), where=zero > 0)
-        step = np.maximum(np.maximum(high / (255 - zero), below), 1e-12)
-        cost = np.log(step).mean()
-        if best is None or cost < best[0]:
-            best = (cost, zero, step)
-    return best[1], best[2]
+def _weight_step(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """The step of each output channel; `axes` are the others, and stay with length 1."""
+    return np.maximum(np.abs(values).max(axes, keepdims=True) / 127, 1e-12)
 
 
 def quantise(model: onnx.ModelProto, ranges_path: pathlib.Path) -> tuple[onnx.ModelProto, dict[str, str]]:

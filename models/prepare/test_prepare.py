@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pathlib
 import subprocess
@@ -64,6 +65,10 @@ def run(model, data):
     options.intra_op_num_threads, options.log_severity_level = 1, 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     return session.run(None, {"data": data})[0]
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def samples(*shape):
@@ -262,8 +267,11 @@ class FilesTest(unittest.TestCase):
             with self.subTest(model=item.served):
                 model = onnx.load(HERE.parent / item.served)
                 facts = {entry.key: entry.value for entry in model.metadata_props}
-                self.assertEqual({"padan.source": item.file, "padan.source_sha256": item.sha256}, facts)
-                self.assertNotIn("PRelu", graph.operators(model))
+                ranges = {"padan.calibration_ranges_sha256": digest(HERE / item.ranges)} if item.ranges else {}
+                expected = {"padan.source": item.file, "padan.source_sha256": item.sha256, **ranges}
+                pictures = ("padan.calibration_pictures", "padan.calibration_pictures_sha256") if item.ranges else ()
+                self.assertEqual(expected, {key: value for key, value in facts.items() if key not in pictures})
+                self.assertNotIn("PRelu", [node.op_type for node in model.graph.node])
 
 
 if __name__ == "__main__":

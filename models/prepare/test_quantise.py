@@ -1,0 +1,185 @@
+"""Tests of calibration and of the 8-bit network on a small network made here."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import calibrate  # noqa: E402
+import quantise  # noqa: E402
+import rounding  # noqa: E402
+import steps  # noqa: E402
+from test_prepare import network  # noqa: E402
+
+SIDE, DIMENSION = 112, 16
+MEAN, SCALE = 127.5, 1 / 128
+# What 8 bits cost this network is at most 0.0003 on these pictures.
+COSINE_MIN = 0.999
+
+
+def chain(channels=8, extra=None):
+    """Built like SFace: a first convolution, a depthwise one, a 1×1 one, then a fully connected layer."""
+    random = np.random.default_rng(5)
+    draw = lambda *shape: random.standard_normal(shape).astype(np.float32)
+    slopes = lambda: random.uniform(-0.6, 1.1, (channels, 1, 1)).astype(np.float32)
+    normalisation = lambda n: [random.uniform(0.5, 2, n).astype(np.float32), draw(n), draw(n),
+                               random.uniform(0.5, 2, n).astype(np.float32)]
+    nodes = [
+        helper.make_node("Sub", ["data", "mean"], ["centred"]),
+        helper.make_node("Mul", ["centred", "scale"], ["n0"]),
+        helper.make_node("Conv", ["n0", "w0"], ["c0"], pads=[1] * 4, strides=[4, 4]),
+        helper.make_node("BatchNormalization", ["c0", *(f"bn{i}" for i in range(4))], ["n1"]),
+        helper.make_node("PRelu", ["n1", "s0"], ["r0"]),
+        helper.make_node("Conv", ["r0", "w1"], ["c1"], pads=[1] * 4, strides=[2, 2], group=channels),
+        helper.make_node("PRelu", ["c1", "s1"], ["r1"]),
+        helper.make_node("Conv", ["r1", "w2", "b2"], ["c2"], pads=[0] * 4, strides=[1, 1]),
+        helper.make_node("PRelu", ["c2", "s2"], ["r2"]),
+        *(extra or []),
+        helper.make_node("BatchNormalization", ["r2", *(f"bn{i}" for i in range(4, 8))], ["n2"]),
+        helper.make_node("Flatten", ["n2"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "w3", "b3"], ["y"], transB=1),
+    ]
+    weights = {
+        "mean": np.float32(MEAN), "scale": np.float32(SCALE), "w0": draw(channels, 3, 3, 3), "s0": slopes(),
+        "w1": draw(channels, 1, 3, 3), "s1": slopes(), "w2": draw(channels, channels, 1, 1), "b2": draw(channels),
+        "s2": slopes(), "w3": draw(DIMENSION, channels * 14 * 14), "b3": draw(DIMENSION),
+        **{f"bn{i}": value for i, value in enumerate(normalisation(channels) + normalisation(channels))},
+    }
+    return network(nodes, weights, shape=(1, 3, SIDE, SIDE), output=(1, DIMENSION))
+
+
+def pictures(count, seed):
+    """Bytes [n, height, width, 3]: smooth, as photographs are, with some noise."""
+    random = np.random.default_rng(seed)
+    coarse = random.uniform(0, 255, (count, 8, 8, 3)).repeat(14, 1).repeat(14, 2)
+    return np.clip(coarse + random.normal(0, 20, coarse.shape), 0, 255).astype(np.uint8)
+
+
+def run(model, data):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return np.concatenate([session.run(None, {session.get_inputs()[0].name: row[None]})[0] for row in data])
+
+
+def cosines(a, b):
+    return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+
+
+class QuantiseTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = pathlib.Path(folder.name)
+        cls.model, cls.ranges = chain(), cls.folder / "ranges.npz"
+        cls.network = quantise.read_network(cls.model)
+        calibrate.walk(cls.network, pictures(40, seed=1)).save(cls.ranges, "digest", 40)
+
+    def test_it_agrees_with_the_float_network(self):
+        seen = pictures(20, seed=2)
+        expected = run(self.model, seen.transpose(0, 3, 1, 2).astype(np.float32))
+        found = run(quantise.quantise(self.model, self.ranges)[0], seen)
+        self.assertGreater(cosines(expected, found).min(), COSINE_MIN)
+
+    def test_the_same_input_gives_the_same_bytes(self):
+        source, outputs = self.folder / "chain.onnx", []
+        source.write_bytes(self.model.SerializeToString())
+        for seed in ("1", "2"):
+            output = self.folder / f"eight_{seed}.onnx"
+            command = [sys.executable, str(HERE / "prepare.py"), "quantise", str(source), str(self.ranges), str(output)]
+            subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": seed}, stdout=subprocess.DEVNULL)
+            outputs.append(output.read_bytes())
+        self.assertEqual(outputs[0], outputs[1])
+
+    def test_it_says_where_its_ranges_come_from(self):
+        _, facts = quantise.quantise(self.model, self.ranges)
+        self.assertEqual("40", facts["padan.calibration_pictures"])
+        self.assertEqual("digest", facts["padan.calibration_pictures_sha256"])
+
+    def test_ranges_of_another_network_are_refused(self):
+        with self.assertRaisesRegex(ValueError, "belong to another network.*prepare.py calibrate"):
+            quantise.quantise(chain(channels=6), self.ranges)
+
+    def test_ranges_that_cannot_be_read_are_refused(self):
+        path = self.folder / "broken.npz"
+        for content in (None, b"", b"something else", self.ranges.read_bytes()[:200]):
+            with self.subTest(content=content):
+                path.unlink(missing_ok=True)
+                if content is not None:
+                    path.write_bytes(content)
+                with self.assertRaisesRegex(ValueError, "no usable ranges"):
+                    quantise.quantise(self.model, path)
+
+    def test_a_network_that_is_no_chain_is_refused(self):
+        with self.assertRaisesRegex(ValueError, "Add sum is not part of a chain"):
+            quantise.read_network(chain(extra=[helper.make_node("Add", ["r1", "r2"], ["sum"], "sum")]))
+        without_end = chain()
+        del without_end.graph.node[-1:]
+        with self.assertRaisesRegex(ValueError, "is no chain"):
+            quantise.read_network(without_end)
+
+    def test_rounding_on_what_is_read_has_less_error_than_nearest(self):
+        ranges, _, _ = quantise.load_ranges(self.ranges, self.network)
+        builder = quantise.Builder(self.network, ranges)
+        layer, source = self.network.layers[0], pictures(40, seed=1)
+        weight, _ = builder.weight(0)
+        read = rounding.covariance(layer, source, 128)[0]
+        error = lambda found: float(np.einsum("ri,ij,rj->", d := (found - weight).reshape(len(weight), -1), read, d))
+        self.assertTrue(ranges.correction[0].any())
+        nearest = steps.nearest_bytes(weight)
+        self.assertLess(error(nearest + ranges.correction[0]), 0.5 * error(nearest))
+
+
+class QuantizedPReluTest(unittest.TestCase):
+    def test_the_function_gives_the_formulas_bytes(self):
+        threshold = np.array([0, 90, 128, 255], np.uint8)
+        positive = np.array([1.0, 0.5, -1.7, 1.0], np.float32)
+        negative = np.array([0.3, -0.5, 0.5, 2.5], np.float32)
+        zero = 77
+        x = np.arange(256, dtype=np.uint8)[:, None].repeat(4, 1).reshape(1, 16, 16, 4)
+        distance = x.astype(np.float32) - threshold
+        value = distance * np.where(distance > 0, positive, negative) + np.float32(zero)
+        expected = np.round(np.clip(value, 0, 255)).astype(np.uint8)
+        constants = {"threshold": threshold, "positive": positive, "negative": negative, "zero": np.uint8(zero)}
+        node = helper.make_node(quantise.PRELU, ["x", *constants], ["y"], domain=quantise.DOMAIN)
+        tensors = [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+        values = [helper.make_tensor_value_info(name, TensorProto.UINT8, x.shape) for name in "xy"]
+        model = helper.make_model(
+            helper.make_graph([node], "prelu", values[:1], values[1:], tensors), ir_version=9,
+            opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(quantise.DOMAIN, 1)],
+            functions=[quantise.prelu_function()],
+        )
+        np.testing.assert_array_equal(expected, run(model, x))
+
+    def test_a_tie_rounds_nothing_on_its_side_of_zero(self):
+        slope, low, high = np.array([0.3, -0.4]), np.array([-1.0, -3.0]), np.array([2.0, 1.0])
+        for tie, side in ((steps.TIED_ABOVE, 0), (steps.TIED_BELOW, 1)):
+            found = steps.channel_steps(slope, low, high, np.full(2, tie), 60)
+            np.testing.assert_allclose(np.abs(steps.prelu_factors(slope, found)[side]), 1, rtol=1e-6)
+
+    def test_steps_reach_over_the_ranges(self):
+        slope, low, high = np.array([0.3, -0.4, 0.9]), np.array([-1.0, -3.0, -4.0]), np.array([2.0, 1.0, 0.1])
+        for tie in steps.TIES:
+            found = steps.channel_steps(slope, low, high, np.full(3, tie), 60)
+            for end in (low, high):
+                byte = end / found.before + found.threshold
+                self.assertTrue(((byte > -0.6) & (byte < 255.6)).all(), (tie, byte))
+                after = np.where(end > 0, end, end * slope) / found.after + found.zero
+                self.assertTrue(((after > -0.6) & (after < 255.6)).all(), (tie, after))
+
+
+if __name__ == "__main__":
+    unittest.main()
