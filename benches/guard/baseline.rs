@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::support::pictures::repository;
 
 const HEAD: &str = "\
-# What `make bench-guard` compares with, written by `make bench-baseline`. Each ratio is to a yardstick
-# of the same run: instructions to those of bare YuNet on 320x320, times to a bare session's. A measure
-# may exceed its ratio by its tolerance.
+# What `make bench-guard` compares with, written by `make bench-baseline`. Each ratio is to a
+# yardstick of the same run: instructions to those of bare YuNet on 320x320, times to a bare
+# session's (decoding: to the image crate's). A measure may exceed its ratio by its tolerance.
 ";
 
 /// One ratio and how far it may be exceeded.

@@ -1,4 +1,4 @@
-//! What a program can ask the callgrind it runs under: start counting, stop, write what was counted.
+//! What a program can ask the callgrind it runs under: start counting, stop, write the counts.
 //!
 //! `crabgrind` wraps these requests, but its bindgen loads libclang at run time, and the `opencv`
 //! crate then cannot be built in the same tree. Without the requests all of the set-up would be
