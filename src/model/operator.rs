@@ -71,3 +71,50 @@ impl Kernel for QuantizedPrelu {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use ort::session::Session;
+    use ort::value::TensorRef;
+
+    use super::*;
+    use crate::model::{LIBRARY_FILE_NAME, Runtime};
+
+    const MODEL: &str = "sface_2021dec_int8.onnx";
+
+    /// The 8-bit network's output for one made-up picture.
+    fn run(with_operator: bool) -> Vec<f32> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let library = root.join(".runtime/onnxruntime").join(LIBRARY_FILE_NAME);
+        let runtime = Runtime::load(&library).expect("loads; run `make setup`");
+        let mut builder = Session::builder(runtime.environment()).expect("builds");
+        if with_operator {
+            let domain = domain().expect("registers");
+            builder = builder.with_operators(domain).expect("takes operators");
+        }
+        let content = std::fs::read(root.join("models").join(MODEL)).expect("readable");
+        let mut session = builder.commit_from_memory(&content).expect("loads");
+        let pixels: Vec<u8> = (0..112 * 112 * 3_u32)
+            .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+            .collect();
+        let input = TensorRef::from_array_view(([1_usize, 112, 112, 3], pixels.as_slice()));
+        let outputs = session
+            .run(ort::inputs![input.expect("fits")])
+            .expect("runs");
+        outputs[0]
+            .try_extract_tensor::<f32>()
+            .expect("floats")
+            .1
+            .to_vec()
+    }
+
+    #[test]
+    fn the_operator_computes_what_its_function_in_the_model_says() {
+        let ours = run(true);
+        let by_function = run(false);
+        assert_eq!(ours.len(), 128);
+        assert_eq!(ours, by_function, "bit by bit");
+    }
+}

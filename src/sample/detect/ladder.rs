@@ -17,7 +17,7 @@ const CONFIDENCE: f32 = 0.70;
 /// A face on its side or upside down never scored this. Below it, the turns are tried: such faces
 /// come with landmarks that look plausible and are wrong, so nothing but a better turn gives them
 /// away.
-const UPRIGHT_CONFIDENCE: f32 = 0.93;
+const UPRIGHT_CONFIDENCE: f32 = 0.92;
 
 /// A turn must beat the picture as it is by this much.
 const TURN_MARGIN: f32 = 0.01;
