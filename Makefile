@@ -15,7 +15,7 @@ PYTHON := .runtime/venv/bin/python -B
 PUBLISHED := .runtime/published
 FUZZ_SECONDS ?= 300
 BENCH := cargo bench --locked --quiet --bench bench --
-BENCH_OPTIONS ?= --json target/bench.json
+BENCH_OPTIONS ?=
 PEERS_OPTIONS ?= --json target/bench-peers.json
 
 help: ## list the targets
@@ -71,8 +71,9 @@ fuzz: setup ## fuzz each target for FUZZ_SECONDS (300) seconds; needs nightly Ru
 	        -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1; \
 	done
 
-bench: setup ## time of every stage and of whole requests, in tables and in target/bench.json (some 6 minutes)
-	@$(BENCH) all $(BENCH_OPTIONS)
+bench: setup ## time of every stage and of whole requests, in tables and in target/bench*.json (some 8 minutes)
+	@$(BENCH) all --json target/bench.json $(BENCH_OPTIONS)
+	@$(BENCH) request --embedder sface_2021dec_int8 --json target/bench-int8.json $(BENCH_OPTIONS)
 
 bench-guard: setup ## compare speed with benches/baseline.toml and with the floors; fails when it got worse
 	@$(SETUP) valgrind

@@ -74,6 +74,9 @@ struct RequestOptions {
     /// Seconds of each measure; there are some twenty.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// Serve this embedder of the manifest instead of the default one.
+    #[arg(long, value_name = "ID")]
+    embedder: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -85,13 +88,13 @@ fn main() -> ExitCode {
             report.finish(output.json.as_deref());
         }
         Command::Request(options) => {
-            let models = Models::load();
+            let models = Models::with_embedder(options.embedder.as_deref());
             let mut report = Report::new(&models);
             request::report(&models, options.seconds, &mut report);
             report.finish(options.output.json.as_deref());
         }
         Command::All(options) => {
-            let models = Models::load();
+            let models = Models::with_embedder(options.embedder.as_deref());
             let mut report = Report::new(&models);
             stages::measure(&models, &mut report);
             request::report(&models, options.seconds, &mut report);

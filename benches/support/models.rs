@@ -22,11 +22,20 @@ pub struct Models {
 impl Models {
     /// Loads the library and the manifest; no model yet.
     pub fn load() -> Self {
+        Self::with_embedder(None)
+    }
+
+    /// The same, with another embedder than the default one, and its calibration.
+    pub fn with_embedder(id: Option<&str>) -> Self {
         let shared = SharedArgs {
             models: Some(repository().join("models")),
             ..SharedArgs::default()
         };
-        let config = Config::load(&shared).expect("the defaults are valid; run `make setup`");
+        let mut config = Config::load(&shared).expect("the defaults are valid; run `make setup`");
+        if let Some(id) = id {
+            config.embedder = id.to_owned();
+            config.calibration = config.models.join(format!("calibration/{id}.toml"));
+        }
         let runtime = Runtime::load(&config.runtime_library).expect("run `make setup`");
         let manifest = Manifest::read(&config.models).expect("the manifest is valid");
         Self {
