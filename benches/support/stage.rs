@@ -9,6 +9,7 @@ use padan::compare::compare;
 use padan::decision::{Evidence, decide};
 use padan::embed::{Embedding, FaceEmbedder, Template};
 use padan::engine::Checkpoint;
+use padan::model::prelu::QuantizedPrelu;
 use padan::model::{OrtEmbedder, YunetDetector};
 use padan::pipeline::{Goal, Pipeline, SampleTask};
 use padan::sample::SampleRole;
@@ -23,6 +24,21 @@ use padan::sample::yunet::{self, GridOutput, STRIDES};
 use super::bare::{self, Bare};
 use super::models::Models;
 use super::pictures;
+
+/// The largest feature map of SFace, 112×112×64, through the 8-bit `PReLU`.
+fn prelu_stage() -> Stage {
+    const CHANNELS: usize = 64;
+    let prelu = QuantizedPrelu::new(&[90; CHANNELS], &[0.9; CHANNELS], &[0.3; CHANNELS], 20);
+    let prelu = prelu.expect("sound constants");
+    let input: Vec<u8> = (0..112 * 112 * CHANNELS)
+        .map(|n| (n * 31 % 251) as u8)
+        .collect();
+    let mut output = vec![0; input.len()];
+    stage("8-bit PReLU, 112x112x64", false, move || {
+        prelu.apply(black_box(&input), &mut output);
+        black_box(&output);
+    })
+}
 
 /// One thing to measure.
 pub struct Stage {
@@ -149,6 +165,7 @@ impl Stages {
             stage("decode YuNet's outputs", false, move || {
                 black_box(outputs.decode());
             }),
+            prelu_stage(),
         ]
     }
 

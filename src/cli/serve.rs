@@ -1,5 +1,6 @@
 //! `padan serve`: config → telemetry → bind → models → serve → drain → exit code.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -39,10 +40,10 @@ async fn serve(config: &Config) -> Outcome {
         "padan is ready"
     );
     // For whoever started it with port 0.
-    println!("padan listens on {address}");
+    announce(format_args!("padan listens on {address}"));
     if let Some(listener) = metrics_listener {
         let address = listener.local_addr()?;
-        println!("metrics on http://{address}/metrics");
+        announce(format_args!("metrics on http://{address}/metrics"));
         let (scrape, forever) = (app.scrape(), std::future::pending());
         tokio::spawn(telemetry::serve_metrics(listener, scrape, forever));
     }
@@ -85,6 +86,11 @@ fn warn_if_exposed(config: &Config) {
              and server.tls_key"
         );
     }
+}
+
+/// Tells whoever reads the standard output; that nobody does is no reason to stop.
+fn announce(line: std::fmt::Arguments<'_>) {
+    drop(writeln!(std::io::stdout(), "{line}"));
 }
 
 /// Done at the first SIGTERM or Ctrl-C.
