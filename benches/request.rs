@@ -135,11 +135,12 @@ fn figures(measured: &Measured) -> (String, Value) {
 
 /// Measures both kinds of request.
 pub fn measure(models: &Models, seconds: u64) -> Vec<Measured> {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let time = Duration::from_secs(seconds);
     let mut lanes = BareLanes::new(models);
     let mut measure = |kind: Kind| {
         println!("measuring: {}, {} lanes", kind.name(), lanes.number());
+        // Nothing of one kind may be left over while the other is measured.
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.block_on(async {
             let server = BenchServer::start(models, kind).await;
             measure_kind(&server, kind, &mut lanes, time).await

@@ -45,7 +45,7 @@ pub enum Kind {
 
 impl Kind {
     /// Both.
-    pub const ALL: [Self; 2] = [Self::Pair, Self::Template];
+    pub const ALL: [Self; 2] = [Self::Template, Self::Pair];
 
     /// For tables.
     pub fn name(self) -> &'static str {

@@ -82,8 +82,8 @@ fn warn_if_exposed(config: &Config) {
     if config.server.tls.is_none() && !config.server.listen.ip().is_loopback() {
         tracing::warn!(
             address = %config.server.listen,
-            "serving photographs of faces WITHOUT TLS beyond this machine: set server.tls_certificate \
-             and server.tls_key"
+            "serving photographs of faces WITHOUT TLS beyond this machine: \
+             set server.tls_certificate and server.tls_key"
         );
     }
 }

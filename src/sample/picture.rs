@@ -1,5 +1,7 @@
 //! Decoded pixels, and the few geometric operations on them. OpenCV works here, on pixels only.
 
+use std::sync::Once;
+
 use opencv::{
     core::{Mat, MatTraitConst, Scalar, Size, ToInputArray, Vec3b},
     imgproc,
@@ -220,6 +222,9 @@ impl Picture {
     }
 
     fn as_mat(&self) -> Result<opencv::boxed_ref::BoxedRef<'_, Mat>, PixelError> {
+        static ONE_THREAD: Once = Once::new();
+        // A lane is the unit of parallelism: threads of OpenCV's own would only compete with them.
+        ONE_THREAD.call_once(|| drop(opencv::core::set_num_threads(1)));
         let size = self.cv_size();
         Mat::new_rows_cols_with_bytes::<Vec3b>(size.height, size.width, &self.rgb)
             .map_err(|error| PixelError::new("Mat", &error))

@@ -14,6 +14,7 @@ mod bad_input;
 mod batching;
 mod decisions;
 mod detection;
+mod eight_bits;
 mod golden;
 mod load;
 mod load_command;

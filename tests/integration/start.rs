@@ -24,9 +24,11 @@ impl Models {
             symlink(models.join(entry), folder.path().join(entry)).expect("links");
         }
         std::fs::create_dir(folder.path().join("calibration")).expect("a folder");
-        for entry in ["manifest.toml", CALIBRATION] {
-            std::fs::copy(models.join(entry), folder.path().join(entry)).expect("copies");
-        }
+        std::fs::copy(models.join(CALIBRATION), folder.path().join(CALIBRATION)).expect("copies");
+        // Only the two default models, so that there is one line of each kind to spoil.
+        let manifest = std::fs::read_to_string(models.join(MANIFEST)).expect("readable");
+        let entries: Vec<&str> = manifest.split("\n[[model]]").take(3).collect();
+        std::fs::write(folder.path().join(MANIFEST), entries.join("\n[[model]]")).expect("writes");
         Self(folder)
     }
 

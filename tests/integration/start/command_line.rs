@@ -180,7 +180,7 @@ fn models_are_listed_and_checked() {
     assert_eq!(code, 0);
     let models = json(&stdout)["models"].as_array().expect("a list").clone();
     let licences: Vec<_> = models.iter().map(|model| &model["licence"]).collect();
-    assert_eq!(licences, ["MIT", "Apache-2.0"]);
+    assert_eq!(licences, ["MIT", "Apache-2.0", "Apache-2.0"]);
 }
 
 #[test]
