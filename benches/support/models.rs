@@ -33,7 +33,7 @@ impl Models {
         };
         let mut config = Config::load(&shared).expect("the defaults are valid; run `make setup`");
         if let Some(id) = id {
-            config.embedder = id.to_owned();
+            id.clone_into(&mut config.embedder);
             config.calibration = config.models.join(format!("calibration/{id}.toml"));
         }
         let runtime = Runtime::load(&config.runtime_library).expect("run `make setup`");

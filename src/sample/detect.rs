@@ -1,9 +1,9 @@
 //! Finding the faces of a sample: a ladder of passes from cheap to thorough.
 //!
 //! One small pass and a closer look at the face it found are enough for a normal selfie. Later
-//! passes are for what defeats common detectors: pictures that lie on their side without saying so, small faces in a large picture,
-//! faces that fill the frame. The constants were chosen by the recall study in
-//! `docs/detection.md`; confidences are those of `YuNet`.
+//! passes are for what defeats common detectors: pictures that lie on their side without saying so,
+//! small faces in a large picture, faces that fill the frame. The constants were chosen by the
+//! recall study in `docs/detection.md`; confidences are those of `YuNet`.
 
 mod ladder;
 

@@ -11,7 +11,7 @@ const DIFFERENCE_MAX: f32 = 0.035;
 
 fn eight_bits() -> Config {
     let mut config = support::config();
-    config.embedder = "sface_2021dec_int8".to_owned();
+    "sface_2021dec_int8".clone_into(&mut config.embedder);
     config.calibration = config.models.join("calibration/sface_2021dec_int8.toml");
     config
 }
