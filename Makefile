@@ -76,7 +76,8 @@ bench: setup ## time of every stage and of whole requests, in tables and in targ
 	@$(BENCH) request --embedder sface_2021dec_int8 --json target/bench-int8.json $(BENCH_OPTIONS)
 
 bench-guard: setup ## compare speed with benches/baseline.toml and with the floors; fails when it got worse
-	@$(SETUP) valgrind
+	@$(SETUP) valgrind yardstick
+	@cargo test --locked --quiet --test allocations
 	@$(BENCH) guard
 
 bench-guard-deterministic: setup ## the part of it that counts instructions: the same on a busy machine
@@ -84,7 +85,7 @@ bench-guard-deterministic: setup ## the part of it that counts instructions: the
 	@$(BENCH) guard --deterministic
 
 bench-baseline: setup ## write benches/baseline.toml anew, on an idle machine
-	@$(SETUP) valgrind
+	@$(SETUP) valgrind yardstick
 	@$(BENCH) baseline
 
 bench-peers: setup ## measure padan against OpenCV, verifyface and deepface (1 GB, some 8 minutes, on an idle machine)

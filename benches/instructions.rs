@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::support::models::Models;
+use super::support::report::machine;
 use super::support::stage::{Stage, Stages, YARDSTICK, yardstick_detect};
 
 /// Runs of a kernel that are counted together; a network is long enough alone.
@@ -32,6 +33,11 @@ pub fn made_with(models: &Models) -> Vec<(&'static str, String)> {
         ("valgrind", version("valgrind", &["--version"])),
         ("rustc", version("rustc", &["--version"])),
         ("onnx_runtime", models.runtime.version().to_owned()),
+        (
+            "opencv",
+            opencv::core::get_version_string().unwrap_or_default(),
+        ),
+        ("machine", machine()),
     ]
 }
 

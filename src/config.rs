@@ -94,6 +94,9 @@ impl Config {
     pub fn load(shared: &SharedArgs) -> Result<Self, ConfigError> {
         let mut file =
             ConfigFile::read(shared.config.as_deref()).map_err(|m| ConfigError(vec![m]))?;
+        if let Some(embedder) = &shared.embedder {
+            file.models.choose_embedder(embedder);
+        }
         file.provider.name = shared.provider.unwrap_or(file.provider.name);
         let mut mistakes = Vec::new();
         let runtime_library = found(paths::runtime_library(shared, &file), &mut mistakes);

@@ -88,6 +88,8 @@ pub struct InferenceError {
     pub model: String,
     /// What the runtime said.
     pub cause: String,
+    /// The device is away for now or for good: other work would fail on it too.
+    pub is_unavailable: bool,
 }
 
 /// Turns an aligned face into an embedding. One thread owns one embedder.

@@ -33,5 +33,7 @@ pub use convert::{requests, responses};
 pub use deadline::parse_timeout;
 pub use endpoint::{InvalidUrl, endpoint};
 pub use info::{ServiceInfo, ServiceModel};
-pub use server::{Drained, STREAMS_MAX, ServeError, serve};
+pub use server::{
+    CONNECTION_WINDOW_BYTES, Drained, STREAM_WINDOW_BYTES, STREAMS_MAX, ServeError, serve,
+};
 pub use status::code_name;

@@ -9,7 +9,8 @@
 //!   generator was late: no coordinated omission. Calls in flight are bounded; a call that is due
 //!   beyond the bound is a failure with the code `UNSENT`.
 //!
-//! A run is cut into three windows; it is *stable* when their throughput agrees.
+//! A run is cut into three windows; it is *stable* when their throughput agrees, or, in an open
+//! loop, the share of the arrived calls that was decided.
 //!
 //! [`run`] measures one [`Settings`], [`sweep`] several rates, [`find_rate`] the highest rate whose
 //! 99th percentile stays under a limit. No image, similarity or identity is kept.
@@ -33,7 +34,7 @@ pub use message::Workload;
 pub use outcome::{Outcome, ServerInfo};
 pub use record::{Counts, Failures, PARTS, Spread};
 pub use schedule::Schedule;
-pub use settings::{Arrivals, LoadError, Settings};
+pub use settings::{Arrivals, LoadError, RATES, Settings};
 
 use std::time::Duration;
 

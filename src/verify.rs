@@ -323,6 +323,7 @@ async fn finish(
             Ok(result)
         }
         Err(SampleError::Image(cause)) => Err(VerifyError::Image { role, cause }),
+        Err(SampleError::Inference(error)) if error.is_unavailable => Err(VerifyError::Closed),
         Err(error) => Err(VerifyError::Internal(error.to_string())),
     }
 }

@@ -60,6 +60,16 @@ impl Baseline {
         }
     }
 
+    /// What differs from what it was made with: name, then, now.
+    pub fn differences(&self, made_with: &[(&str, String)]) -> Vec<(String, String, String)> {
+        let now = made_with.iter();
+        now.filter_map(|(name, now)| {
+            let then = self.made_with.get(*name)?;
+            (then != now).then(|| ((*name).to_owned(), then.clone(), now.clone()))
+        })
+        .collect()
+    }
+
     /// Writes it over the committed one.
     pub fn write(mut self, made_with: &[(&str, String)]) {
         self.made_with = made_with

@@ -6,6 +6,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
 use super::models::Models;
+use super::pictures::repository;
 
 /// The measures of one run.
 pub struct Report {
@@ -77,6 +78,7 @@ fn conditions(models: &Models) -> Value {
         "load_average_1_min": load_average(),
         "onnx_runtime": models.runtime.version(),
         "padan": env!("CARGO_PKG_VERSION"),
+        "commit": commit(),
         "served": served,
         "model_sha256": digests,
         "lanes": models.config.engine.lanes,
@@ -108,8 +110,18 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// The commit that is measured, and whether something was changed since.
+fn commit() -> String {
+    let git = std::process::Command::new("git")
+        .args(["describe", "--always", "--dirty"])
+        .current_dir(repository())
+        .output();
+    let told = git.map(|git| String::from_utf8_lossy(&git.stdout).trim().to_owned());
+    told.unwrap_or_else(|_| "unknown".to_owned())
+}
+
 /// Processor and cores.
-fn machine() -> String {
+pub fn machine() -> String {
     let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = information
         .lines()

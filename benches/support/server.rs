@@ -25,10 +25,6 @@ use super::drive::Call;
 use super::models::Models;
 use super::pictures;
 
-/// As in `padan::grpc`: a selfie fits into a stream's window.
-const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-
 const MESSAGE_BYTES_MAX: usize = 32 << 20;
 
 /// Nobody waits longer.
@@ -172,8 +168,8 @@ async fn serve_template(
 ) {
     let service = FaceVerificationServer::new(service);
     let served = Server::builder()
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(grpc::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(grpc::CONNECTION_WINDOW_BYTES)
         .add_service(service.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),

@@ -29,7 +29,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from graph import BATCH, constants
-from steps import Steps, channel_steps, nearest_bytes, prelu_factors, rounded
+from steps import Steps, channel_steps, nearest_bytes, partners, prelu_factors, rounded, weight_step
 
 SIDE = 112
 PRELU, DOMAIN = "QuantizedPRelu", "padan"
@@ -46,6 +46,11 @@ class Layer:
     group: int
     strides: list[int]
     pads: list[int]
+
+    def partners(self) -> np.ndarray:
+        """See `steps.partners`. A group with one input is multiplied in 32 bits, so nothing there is a pair."""
+        inputs = self.weight[0].size
+        return np.arange(inputs) if self.group > 1 else partners(inputs, self.weight[0, 0].size)
 
 
 @dataclasses.dataclass
@@ -231,8 +236,8 @@ class Builder:
         """A convolution's weights in steps, not rounded yet, and the step of each output channel."""
         layer, (scale, _) = self.network.layers[index], self.reads(index)
         weight = layer.weight * (scale[:, None, None, None] if layer.group > 1 else scale[None, :, None, None])
-        step = _weight_step(weight, (1, 2, 3))
-        return weight / step, step.reshape(-1)
+        step = weight_step(weight.reshape(len(weight), -1), layer.partners())
+        return weight / step.reshape(-1, 1, 1, 1), step
 
     def constant(self, name: str, value) -> str:
         self.tensors.append(numpy_helper.from_array(np.asarray(value), name))
@@ -273,8 +278,8 @@ class Builder:
         scale, _ = self.reads(len(self.network.layers))
         weight = (self.network.weight * scale[None, :, None]).transpose(2, 1, 0)  # Cells first: NHWC.
         weight = weight.reshape(-1, len(self.network.bias))
-        step = _weight_step(weight, (0,))
-        weight, step = nearest_bytes(weight / step), step.reshape(-1)
+        step = weight_step(weight.T, partners(len(weight), 1))
+        weight = nearest_bytes(weight / step)
         bias = self.network.bias + self.ranges.shift[-1]
         self.nodes.append(helper.make_node("Reshape", [source, self.constant("rows", np.array([0, -1]))], ["flat"], "flat"))
         inputs = [
@@ -283,10 +288,6 @@ class Builder:
             self.constant("dense.zero", np.zeros(len(step), np.int8)), self.constant("dense.bias", bias.astype(np.float32)),
         ]
         self.nodes.append(helper.make_node("MatMulIntegerToFloat", inputs, [self.network.output], "dense", domain=MICROSOFT))
-
-    def constant(self, name: str, value) -> str:
-        self.tensors.append(numpy_helper.from_array(np.asarray(value), name))
-        return name
 
     def embedding(self) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(self.network.output, TensorProto.FLOAT, [BATCH, len(self.network.bias)])
@@ -320,11 +321,6 @@ def prelu_function() -> onnx.FunctionProto:
     ]
     inputs = ["x", "threshold", "positive", "negative", "zero_point"]
     return helper.make_function(DOMAIN, PRELU, inputs, ["y"], body, [helper.make_opsetid("", 17)])
-
-
-def _weight_step(values: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """The step of each output channel; `axes` are the others, and stay with length 1."""
-    return np.maximum(np.abs(values).max(axes, keepdims=True) / 127, 1e-12)
 
 
 def quantise(model: onnx.ModelProto, ranges_path: pathlib.Path) -> tuple[onnx.ModelProto, dict[str, str]]:

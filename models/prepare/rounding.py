@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from steps import TIES, channel_steps, middle_of, nearest_bytes, prelu_factors
+from steps import PAIR_MAX, TIES, channel_steps, middle_of, nearest_bytes, prelu_factors
 
-# Weights are rounded against this many positions of feature maps; more change nothing that is seen.
+# Weights are rounded against some so many positions of feature maps; more change nothing that is seen. Whole pictures
+# are left out for it: of the first, large maps only a few pictures count.
 POSITIONS = 80_000
 # Share of the mean variance that is added to each input's own: keeps weights that no picture speaks of where they are.
 DAMPING = 0.01
@@ -74,11 +75,12 @@ def covariance(layer, source: np.ndarray, zero: int) -> np.ndarray:
     return x @ x.transpose(0, 2, 1) / x.shape[2]
 
 
-def round_weights(weight: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+def round_weights(weight: np.ndarray, covariance: np.ndarray, partner: np.ndarray) -> np.ndarray:
     """Weights, in steps, as bytes: rounded so that the errors of weights that are read together cancel each other.
 
     Least squares on what the layer reads, as in GPTQ (Frantar et al., 2022), by coordinate descent: in turn, each
-    weight becomes the byte that is best as long as all others stay, until none changes.
+    weight becomes the byte that is best as long as all others stay, until none changes or `SWEEPS` times. `partner` says
+    which inputs are multiplied as a pair.
     """
     groups, inputs = covariance.shape[:2]
     wanted = weight.reshape(groups, len(weight) // groups, inputs)
@@ -90,7 +92,9 @@ def round_weights(weight: np.ndarray, covariance: np.ndarray) -> np.ndarray:
         changed = False
         for cell in range(inputs):
             row = square[:, None, cell, :]
-            better = np.clip(np.rint(found[:, :, cell] + slope[:, :, cell] / row[:, :, cell]), -127, 127)
+            better = np.rint(found[:, :, cell] + slope[:, :, cell] / row[:, :, cell])
+            other = found[:, :, partner[cell]] if partner[cell] != cell else np.zeros_like(better)
+            better = np.clip(better, np.maximum(-127, -PAIR_MAX - other), np.minimum(127, PAIR_MAX - other))
             change = better - found[:, :, cell]
             if change.any():
                 found[:, :, cell], changed = better, True

@@ -8,6 +8,9 @@ import numpy as np
 
 # A channel's step before its PRelu and the one after: independent, the same, or in the ratio of the slope.
 TIES = UNTIED, TIED_ABOVE, TIED_BELOW = 0, 1, 2
+# Processors without VNNI add two products of a byte (0 to 255) and a weight in 16 bits, and saturate: two weights that
+# are multiplied as a pair must not sum up to more than this, so that the network computes the same everywhere.
+PAIR_MAX = (2**15 - 1) // 255
 
 
 @dataclasses.dataclass
@@ -68,3 +71,21 @@ def rounded(values: np.ndarray) -> np.ndarray:
 def nearest_bytes(values: np.ndarray) -> np.ndarray:
     """Values in steps, as bytes from −127 to 127."""
     return np.clip(rounded(values), -127, 127).astype(np.int8)
+
+
+def partners(inputs: int, cells: int) -> np.ndarray:
+    """For each input of a convolution, channel after channel, the one that is multiplied with it; itself where none is.
+
+    The kernels read NHWC, so cell after cell, and pair what they read: first and second, third and fourth, ….
+    """
+    read = np.arange(inputs).reshape(-1, cells).T.reshape(-1)
+    partner = np.arange(inputs)
+    even = inputs // 2 * 2
+    partner[read[0:even:2]], partner[read[1:even:2]] = read[1:even:2], read[0:even:2]
+    return partner
+
+
+def weight_step(weight: np.ndarray, partner: np.ndarray) -> np.ndarray:
+    """The smallest step of each output channel, of weights [channels, inputs], that every weight and every pair fits in."""
+    pairs = np.where(partner == np.arange(len(partner)), 0, weight + weight[:, partner])
+    return np.maximum(np.maximum(np.abs(weight).max(1) / 127, np.abs(pairs).max(1) / (PAIR_MAX - 1)), 1e-12)

@@ -78,6 +78,21 @@ def cosines(a, b):
     return (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
 
 
+def multiplied_as_pairs(model):
+    """For each layer that multiplies in 8 bits, the sums of the weights that are multiplied as a pair."""
+    tensors = {tensor.name: onnx.numpy_helper.to_array(tensor).astype(int) for tensor in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "QLinearConv" and tensors[node.input[3]].shape[1] > 1:
+            weight = tensors[node.input[3]].transpose(0, 2, 3, 1)
+        elif node.op_type == "MatMulIntegerToFloat":
+            weight = tensors[node.input[1]].T
+        else:
+            continue
+        read = weight.reshape(len(weight), -1)
+        read = np.pad(read, ((0, 0), (0, read.shape[1] % 2)))
+        yield read[:, ::2] + read[:, 1::2]
+
+
 class QuantiseTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -108,6 +123,30 @@ class QuantiseTest(unittest.TestCase):
         _, facts = quantise.quantise(self.model, self.ranges)
         self.assertEqual("40", facts["padan.calibration_pictures"])
         self.assertEqual("digest", facts["padan.calibration_pictures_sha256"])
+
+    def test_no_two_products_exceed_16_bits(self):
+        served = onnx.load(HERE.parent / "sface_2021dec_int8.onnx")
+        for model in (served, quantise.quantise(self.model, self.ranges)[0]):
+            largest = [np.abs(pairs).max() for pairs in multiplied_as_pairs(model)]
+            self.assertGreater(len(largest), 1)
+            self.assertLessEqual(255 * max(largest), 2**15 - 1)
+
+    def test_rounding_keeps_pairs_within_their_limit(self):
+        random = np.random.default_rng(3)
+        inputs, cells = 18, 3
+        partner = steps.partners(inputs, cells)
+        np.testing.assert_array_equal(partner[partner], np.arange(inputs))
+        weight = random.standard_normal((50, inputs))
+        weight /= steps.weight_step(weight, partner)[:, None]
+        read = random.standard_normal((inputs, inputs))
+        found = rounding.round_weights(weight, (read @ read.T)[None], partner).astype(int)
+        self.assertTrue((found != steps.nearest_bytes(weight)).any())
+        self.assertLessEqual(np.abs(found + found[:, partner]).max(), steps.PAIR_MAX)
+
+    def test_partners_are_read_one_after_the_other(self):
+        # Three channels of two cells, as stored: 00 01 10 11 20 21; as read: 00 10 20 01 11 21.
+        np.testing.assert_array_equal([2, 4, 0, 5, 1, 3], steps.partners(6, 2))
+        np.testing.assert_array_equal([1, 0, 2], steps.partners(3, 1))
 
     def test_ranges_of_another_network_are_refused(self):
         with self.assertRaisesRegex(ValueError, "belong to another network.*prepare.py calibrate"):

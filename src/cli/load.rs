@@ -60,14 +60,12 @@ pub fn run(args: &LoadArgs) -> Outcome {
 }
 
 fn task(args: &LoadArgs) -> Result<Task, Failure> {
-    let is_open = args.rate.is_some() || args.rates.is_some() || args.find_limit_p99.is_some();
-    if is_open && args.mode == Some(LoadMode::Closed) {
+    if names_a_rate(args) && args.mode == Some(LoadMode::Closed) {
         let text = "--rate, --rates and --find-limit-p99 are of an open loop: take --mode open";
         return Err(Failure::Usage(text.to_owned()));
     }
     if let Some(rates) = &args.rates {
-        let is_good = |rate: &f64| (0.01..=100_000.0).contains(rate);
-        if !rates.iter().all(is_good) || rates.len() > 1_000 {
+        if !rates.iter().all(|rate| load::RATES.contains(rate)) || rates.len() > 1_000 {
             let text = "--rates takes up to 1000 rates of 0.01 to 100000 calls a second, for \
                         example 5,10,20";
             return Err(Failure::Usage(text.to_owned()));
@@ -86,6 +84,11 @@ fn task(args: &LoadArgs) -> Result<Task, Failure> {
         p99,
         lost_max: args.lost_max / 100.0,
     }))
+}
+
+/// Only an open loop has a rate.
+fn names_a_rate(args: &LoadArgs) -> bool {
+    args.rate.is_some() || args.rates.is_some() || args.find_limit_p99.is_some()
 }
 
 fn settings(args: &LoadArgs) -> Result<Settings, Failure> {
@@ -109,11 +112,7 @@ fn settings(args: &LoadArgs) -> Result<Settings, Failure> {
 }
 
 fn arrivals(args: &LoadArgs) -> Arrivals {
-    let is_open = args.mode == Some(LoadMode::Open)
-        || args.rate.is_some()
-        || args.rates.is_some()
-        || args.find_limit_p99.is_some();
-    if is_open {
+    if args.mode == Some(LoadMode::Open) || names_a_rate(args) {
         Arrivals::Open {
             rate: args.rate.unwrap_or(RATE),
             seed: args.seed,
@@ -246,15 +245,15 @@ fn failure(error: LoadError) -> Failure {
 }
 
 fn write_results(args: &LoadArgs, result: &LoadReport) -> Result<(), Failure> {
-    if args.json.as_deref() != Some(Path::new("-")) {
-        println!("{}", report::load::table(result));
-    }
     if let Some(path) = &args.json {
         super::write_output(path, &format!("{:#}", report::load::json(result)))?;
     }
     if let Some(path) = &args.plot {
         let plot = report::plot::latency_over_rate(&result.series.runs);
         super::write_output(path, &plot.map_err(Failure::Technical)?)?;
+    }
+    if args.json.as_deref() != Some(Path::new("-")) {
+        super::print(&report::load::table(result));
     }
     Ok(())
 }

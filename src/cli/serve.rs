@@ -1,7 +1,5 @@
 //! `padan serve`: config → telemetry → bind → models → serve → drain → exit code.
 
-use std::io::Write as _;
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
@@ -40,10 +38,10 @@ async fn serve(config: &Config) -> Outcome {
         "padan is ready"
     );
     // For whoever started it with port 0.
-    announce(format_args!("padan listens on {address}"));
+    super::print(&format_args!("padan listens on {address}"));
     if let Some(listener) = metrics_listener {
         let address = listener.local_addr()?;
-        announce(format_args!("metrics on http://{address}/metrics"));
+        super::print(&format_args!("metrics on http://{address}/metrics"));
         let (scrape, forever) = (app.scrape(), std::future::pending());
         tokio::spawn(telemetry::serve_metrics(listener, scrape, forever));
     }
@@ -62,9 +60,11 @@ async fn serve(config: &Config) -> Outcome {
         Drained::Clean => tracing::info!("stopped; every request in flight was answered"),
         Drained::CutOff => tracing::warn!("stopped at the drain time-out; requests were cut off"),
     }
-    Ok(match drained {
-        Drained::Clean => ExitCode::SUCCESS,
-        Drained::CutOff => ExitCode::from(3),
+    // Returning would wait for every lane, and one in a driver that never returns would be waited
+    // for without end. Nothing is left to answer or to write.
+    std::process::exit(match drained {
+        Drained::Clean => 0,
+        Drained::CutOff => 3,
     })
 }
 
@@ -86,11 +86,6 @@ fn warn_if_exposed(config: &Config) {
              set server.tls_certificate and server.tls_key"
         );
     }
-}
-
-/// Tells whoever reads the standard output; that nobody does is no reason to stop.
-fn announce(line: std::fmt::Arguments<'_>) {
-    drop(writeln!(std::io::stdout(), "{line}"));
 }
 
 /// Done at the first SIGTERM or Ctrl-C.

@@ -41,6 +41,9 @@ pub struct SharedArgs {
     /// Folder of manifest.toml, models and calibrations
     #[arg(long, global = true, value_name = "DIR", env = "PADAN_MODELS")]
     pub models: Option<PathBuf>,
+    /// Embedder of the manifest; it comes with its own calibration
+    #[arg(long, global = true, value_name = "ID", env = "PADAN_EMBEDDER")]
+    pub embedder: Option<String>,
     /// Where embeddings are computed [default: cpu]
     #[arg(long, global = true, value_name = "NAME", env = "PADAN_PROVIDER")]
     pub provider: Option<ProviderKind>,

@@ -153,12 +153,22 @@ impl Default for ConfigFile {
     }
 }
 
+impl Models {
+    /// Another embedder has another calibration, too.
+    pub fn choose_embedder(&mut self, id: &str) {
+        if self.embedder != id {
+            self.calibration = None;
+        }
+        id.clone_into(&mut self.embedder);
+    }
+}
+
 impl Default for Models {
     fn default() -> Self {
         Self {
             folder: None,
             detector: "yunet_2023mar".to_owned(),
-            embedder: "sface_2021dec".to_owned(),
+            embedder: "sface_2021dec_int8".to_owned(),
             calibration: None,
         }
     }

@@ -31,7 +31,7 @@ fn an_empty_file_gives_the_defaults() {
     assert_eq!(config.policies[0].id, "activation");
     assert_eq!(
         config.calibration,
-        PathBuf::from("models/calibration/sface_2021dec.toml")
+        PathBuf::from("models/calibration/sface_2021dec_int8.toml")
     );
     assert!(config.engine.lanes.get() >= 1);
 }
@@ -49,6 +49,24 @@ fn every_mistake_is_told_at_once() {
     ";
     let ConfigError(mistakes) = load(text).expect_err("four mistakes");
     assert_eq!(mistakes.len(), 4, "{mistakes:?}");
+}
+
+#[test]
+fn the_command_line_chooses_the_embedder_with_its_calibration() {
+    let text = "[models]\nembedder = \"other\"\ncalibration = \"other.toml\"";
+    for (id, calibration) in [
+        ("other", "other.toml"),
+        ("third", "models/calibration/third.toml"),
+    ] {
+        let config = load_with(text, |shared| shared.embedder = Some(id.to_owned()));
+        let config = config.expect("valid");
+        assert_eq!(config.embedder, id);
+        assert!(
+            config.calibration.ends_with(calibration),
+            "{}",
+            config.calibration.display()
+        );
+    }
 }
 
 #[test]

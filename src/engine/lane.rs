@@ -72,10 +72,10 @@ pub struct Job<W: Worker> {
 impl<W: Worker> Job<W> {
     /// Whether its caller hung up or its deadline passed.
     fn is_unwanted(&self) -> bool {
-        let is_late = self
-            .deadline
-            .is_some_and(|deadline| Instant::now() >= deadline);
-        is_late || self.reply.is_closed()
+        let is_abandoned = || self.reply.is_closed();
+        Checkpoint::new(self.deadline, &is_abandoned)
+            .check()
+            .is_err()
     }
 }
 

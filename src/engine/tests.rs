@@ -91,6 +91,26 @@ fn a_full_queue_refuses_at_once_and_says_when_to_retry() {
 }
 
 #[test]
+fn jobs_that_nobody_waits_for_give_up_their_places_in_a_full_queue() {
+    let (engine, gate, _held) = busy(2);
+    drop(
+        engine
+            .submit(Class::Activation, None, [Task::Panic])
+            .expect("accepted"),
+    );
+    let [late] = engine
+        .submit(Class::Bulk, Some(Instant::now()), [Task::Panic])
+        .expect("accepted");
+    let pair = engine
+        .submit(Class::LiveCheck, None, [Task::Echo(1), Task::Echo(2)])
+        .expect("there is room");
+    assert_eq!(value(late), Err(JobError::Expired));
+    drop(gate);
+    assert_eq!(pair.map(value), [Ok(1), Ok(2)]);
+    assert_eq!(engine.crashes(), 0);
+}
+
+#[test]
 fn two_jobs_of_one_request_are_taken_together_or_not_at_all() {
     let (engine, _gate, _held) = busy(3);
     let _first = engine.submit(Class::Activation, None, [Task::Echo(1), Task::Echo(2)]);

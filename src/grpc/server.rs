@@ -22,8 +22,9 @@ use crate::verify::Verifier;
 pub const STREAMS_MAX: u32 = 256;
 
 /// Flow-control windows: two selfies fit, so that a far client is not slowed by round trips.
-const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+pub const STREAM_WINDOW_BYTES: u32 = 512 * 1024;
+/// The same for all streams of a connection together.
+pub const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 
 /// How often a silent connection is asked whether it lives, and how long it may take to say so.
 const KEEPALIVE: Duration = Duration::from_secs(30);

@@ -222,7 +222,8 @@ impl Drive<'_, '_> {
         };
         let measured = self.ledger.end() - (self.begin + self.settings.warmup);
         let windows = self.ledger.figures(now);
-        let is_stable = ledger::is_stable(&windows, self.settings.tolerance);
+        let is_stable =
+            ledger::is_stable(&windows, self.settings.tolerance, &self.settings.arrivals);
         !is_stable && measured + self.settings.duration / WINDOWS <= longest
     }
 

@@ -7,6 +7,7 @@ use hdrhistogram::CreationError;
 
 use super::call::{Answer, Call};
 use super::record::{Counts, Recorder};
+use super::settings::Arrivals;
 
 /// Windows that are compared, and reported.
 pub const WINDOWS: u32 = 3;
@@ -51,7 +52,7 @@ pub struct Totals {
     pub arrived: u64,
     /// Complete windows.
     pub windows: Vec<WindowFigures>,
-    /// Windows left behind, and their calls.
+    /// Windows left behind.
     pub earlier: usize,
     /// Calls of the windows left behind.
     pub earlier_counts: Counts,
@@ -234,13 +235,13 @@ pub fn per_second(count: u64, time: Duration) -> f64 {
     }
 }
 
-/// Whether all windows are there and agree: their throughput, or the share of the arrived calls
-/// that was decided, lies within `tolerance` of the mean (0.05: from 5 % below to 5 % above).
+/// Whether all windows are there and agree: their throughput lies within `tolerance` of the mean
+/// (0.05: from 5 % below to 5 % above).
 ///
-/// The share is for open loops: Poisson arrivals differ from window to window, and a server that
-/// keeps up completes as many as came.
+/// In an open loop the share of the arrived calls that was decided may agree instead: Poisson
+/// arrivals differ from window to window, and a server that keeps up completes as many as came.
 #[must_use]
-pub fn is_stable(windows: &[WindowFigures], tolerance: f64) -> bool {
+pub fn is_stable(windows: &[WindowFigures], tolerance: f64, arrivals: &Arrivals) -> bool {
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     let share = |window: &WindowFigures| match window.arrived {
         0 => 0.0,
@@ -253,7 +254,9 @@ pub fn is_stable(windows: &[WindowFigures], tolerance: f64) -> bool {
                 .iter()
                 .all(|w| (of(w) - mean).abs() <= tolerance * mean)
     };
-    windows.len() == WINDOWS as usize && (agree(&|window| window.throughput_per_s) || agree(&share))
+    let is_open = matches!(arrivals, Arrivals::Open { .. });
+    windows.len() == WINDOWS as usize
+        && (agree(&|window| window.throughput_per_s) || (is_open && agree(&share)))
 }
 
 #[cfg(test)]

@@ -124,7 +124,7 @@ impl Outcome {
             counts,
             abandoned: totals.arrived.saturating_sub(counts.all()),
             ended_early,
-            is_stable: ledger::is_stable(&totals.windows, settings.tolerance),
+            is_stable: ledger::is_stable(&totals.windows, settings.tolerance, &settings.arrivals),
             windows: totals.windows,
             windows_before: totals.earlier,
             counts_before: totals.earlier_counts,

@@ -1,10 +1,14 @@
 //! What to run, and why it cannot be run.
 
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::message::Workload;
 use crate::grpc::STREAMS_MAX;
+
+/// Mean arrivals a second that an open loop takes.
+pub const RATES: RangeInclusive<f64> = 0.01..=100_000.0;
 
 /// How calls arrive.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,7 +96,7 @@ impl Settings {
         require(!self.workload.is_empty(), "no probe: name one with --probe");
         if let Arrivals::Open { rate, .. } = self.arrivals {
             require(
-                (0.01..=100_000.0).contains(&rate),
+                RATES.contains(&rate),
                 "--rate takes 0.01 to 100000 calls a second",
             );
         }

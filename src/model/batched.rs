@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use super::embedder::Identity;
 use super::session::{self, ModelError, ModelSession};
 use super::tensor::{Normalisation, write_planes};
-use super::{Manifest, ModelEntry, Provider, ProviderError, Runtime};
+use super::{InputLayout, Manifest, ModelEntry, Provider, ProviderError, Runtime};
 use crate::embed::{ContractId, Embedding, FaceEmbedder, InferenceError, NotADirection};
-use crate::engine::{BatchWorker, Batcher};
+use crate::engine::{BatchError, BatchWorker, Batcher};
 use crate::sample::align::AlignmentTemplate;
 use crate::sample::picture::Picture;
 
@@ -55,6 +56,10 @@ impl DeviceSession {
     ) -> Result<Self, ModelError> {
         provider.check_library(runtime)?;
         provider.check_model(entry)?;
+        if entry.layout()? != InputLayout::Planes {
+            let id = entry.id.clone();
+            return Err(ProviderError::Unbatched { id }.into());
+        }
         let content = manifest.load(entry)?;
         let session = ModelSession::build_on(provider, runtime, entry, &content)?;
         let output = entry.output.first().map(|output| output.name.clone());
@@ -162,10 +167,8 @@ where
     W: BatchWorker<Item = Planes, Output = Embedded>,
 {
     device: Arc<Batcher<W>>,
-    contract_id: ContractId,
-    alignment: &'static AlignmentTemplate,
+    identity: Identity,
     normalisation: Normalisation,
-    id: String,
     /// Reused for every crop.
     planes: Vec<f32>,
 }
@@ -181,19 +184,10 @@ where
     pub fn new(device: Arc<Batcher<W>>, entry: &ModelEntry) -> Result<Self, ModelError> {
         Ok(Self {
             device,
-            contract_id: entry.contract_id(),
-            alignment: entry.alignment()?,
+            identity: Identity::of(entry)?,
             normalisation: entry.normalisation(),
-            id: entry.id.clone(),
             planes: Vec::new(),
         })
-    }
-
-    fn error(&self, cause: impl Into<String>) -> InferenceError {
-        InferenceError {
-            model: self.id.clone(),
-            cause: cause.into(),
-        }
     }
 }
 
@@ -202,25 +196,25 @@ where
     W: BatchWorker<Item = Planes, Output = Embedded>,
 {
     fn contract_id(&self) -> &ContractId {
-        &self.contract_id
+        &self.identity.contract_id
     }
 
     fn alignment(&self) -> &'static AlignmentTemplate {
-        self.alignment
+        self.identity.alignment
     }
 
     fn embed(&mut self, crop: &Picture) -> Result<Embedding, InferenceError> {
-        let side = self.alignment.side_px as usize;
-        if (crop.width() as usize, crop.height() as usize) != (side, side) {
-            return Err(self.error("the crop has another size than the alignment"));
-        }
+        let side = self.identity.side_of(crop)?;
         let mut planes = std::mem::take(&mut self.planes);
         write_planes(crop, side, side, self.normalisation, &mut planes);
         let embedded = self.device.run(Planes(planes));
-        let embedded = embedded.map_err(|error| self.error(error.to_string()))?;
+        let embedded = embedded.map_err(|error| InferenceError {
+            is_unavailable: !matches!(error, BatchError::Failed(_)),
+            ..self.identity.error(&error)
+        })?;
         self.planes = embedded.planes.0;
         embedded
             .embedding
-            .map_err(|error| self.error(error.to_string()))
+            .map_err(|error| self.identity.error(&error))
     }
 }

@@ -59,8 +59,7 @@ impl ProviderKind {
         match self {
             Self::Cpu => "run `make setup`",
             Self::OpenVino => {
-                "run `make setup-openvino`, and name \
-                 .runtime/onnxruntime-openvino/libonnxruntime.so.1.24.1 with --runtime-library"
+                "run `make setup-openvino`, and name the library it says with --runtime-library"
             }
             Self::Cuda | Self::TensorRt => {
                 "name a build of ONNX Runtime for GPUs with --runtime-library (docs/accelerators.md)"
@@ -107,7 +106,7 @@ pub enum ProviderError {
     /// The manifest says that the model does not run there.
     #[error(
         "model {id} does not run on the provider {kind}, only on: {allowed}. Choose another \
-         model, or set provider.name = \"cpu\""
+         model with --embedder, or set provider.name = \"cpu\""
     )]
     ModelRefuses {
         /// The model.
@@ -132,6 +131,15 @@ pub enum ProviderError {
         id: String,
         /// What ONNX Runtime said.
         cause: String,
+    },
+    /// Only planes of floats run in batches.
+    #[error(
+        "model {id} takes pixels as bytes, and only models that take planes of float32 run in \
+         batches: name another one with --embedder"
+    )]
+    Unbatched {
+        /// The model.
+        id: String,
     },
     /// It computes differently in batches.
     #[error(

@@ -134,15 +134,6 @@ impl ModelSession {
     ) -> Result<SessionOutputs<'_>, InferenceError> {
         run(&mut self.session, &self.id, [1, height, width, 3], pixels)
     }
-
-    /// An error of this model.
-    #[must_use]
-    pub fn error(&self, cause: impl Into<String>) -> InferenceError {
-        InferenceError {
-            model: self.id.clone(),
-            cause: cause.into(),
-        }
-    }
 }
 
 fn run<'a, T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static>(
@@ -154,6 +145,7 @@ fn run<'a, T: PrimitiveTensorElementType + Clone + std::fmt::Debug + 'static>(
     let failed = |cause: String| InferenceError {
         model: id.to_owned(),
         cause,
+        is_unavailable: false,
     };
     let view =
         ArrayView4::from_shape((a, b, c, d), numbers).map_err(|error| failed(error.to_string()))?;
@@ -175,6 +167,7 @@ pub fn output<'a>(
     let failed = |cause: String| InferenceError {
         model: model.to_owned(),
         cause,
+        is_unavailable: false,
     };
     let value = outputs
         .get(name)

@@ -6,6 +6,8 @@ mod table;
 pub use json::json;
 pub use table::table;
 
+use std::collections::BTreeMap;
+
 use crate::load::{Counts, Outcome, P99Limit, Series};
 
 /// The runs of one command, at least one unless it was stopped at once.
@@ -51,12 +53,15 @@ pub fn why_nothing(runs: &[Outcome]) -> String {
     for run in runs {
         counts.add(run.counts);
     }
-    let failures = runs.iter().flat_map(|run| &run.failed);
-    let most = failures.max_by_key(|(_, failures)| failures.count);
+    let mut by_code: BTreeMap<_, (u64, &str)> = BTreeMap::new();
+    for (code, failures) in runs.iter().flat_map(|run| &run.failed) {
+        by_code.entry(code).or_insert((0, &failures.first)).0 += failures.count;
+    }
+    let most = by_code.into_iter().max_by_key(|(_, (count, _))| *count);
     match most {
-        Some((code, failures)) if failures.count > counts.refused => format!(
-            "no call was answered with a decision: {} failed, most with {code}: {}",
-            counts.failed, failures.first
+        Some((code, (_, first))) if counts.failed > counts.refused => format!(
+            "no call was answered with a decision: {} failed, most with {code}: {first}",
+            counts.failed
         ),
         _ if counts.refused > 0 => format!(
             "no call was answered with a decision: the server refused {}; ask for less, or raise \

@@ -116,14 +116,7 @@ fn draw_latency(
         let dot = |point: &(f64, f64)| Circle::new(*point, 4, colour.filled());
         chart.draw_series(points.iter().map(dot))?;
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .background_style(PAPER)
-        .border_style(GRID)
-        .label_font(text(14))
-        .draw()?;
-    Ok(())
+    draw_legend(&mut chart)
 }
 
 fn draw_throughput(
@@ -170,6 +163,12 @@ fn draw_throughput(
         .label("achieved")
         .legend(mark(THROUGHPUT));
     chart.draw_series(points().map(|point| Circle::new(point, 4, THROUGHPUT.filled())))?;
+    draw_legend(&mut chart)
+}
+
+fn draw_legend<'a, C: CoordTranslate>(
+    chart: &mut ChartContext<'a, SVGBackend<'a>, C>,
+) -> Result<(), Box<dyn std::error::Error>> {
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::UpperLeft)

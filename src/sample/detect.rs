@@ -6,6 +6,9 @@
 //! recall study in `docs/detection.md`; confidences are those of `YuNet`.
 
 mod ladder;
+mod scales;
+
+use scales::Scales;
 
 use super::SampleRole;
 use super::geometry::{Face, Point};
@@ -76,7 +79,8 @@ pub fn locate(
     role: SampleRole,
     choice: FaceChoice,
 ) -> Result<Detection, DetectError> {
-    let mut found = ladder::climb(detector, picture)?;
+    let scales = Scales::of(picture)?;
+    let mut found = ladder::climb(detector, &scales)?;
     let mut faces = std::mem::take(&mut found.faces);
     faces.sort_by(|a, b| b.rect.area().total_cmp(&a.rect.area()));
     let selected = match choice {
@@ -84,7 +88,7 @@ pub fn locate(
         FaceChoice::Central => nearest(&faces, centre_of(picture)),
     };
     if let Some(face) = selected.and_then(|index| faces.get_mut(index)) {
-        *face = found.steady(detector, picture, *face)?;
+        *face = found.steady(detector, &scales, *face)?;
     }
     let faults = match selected {
         None => vec![ReasonCode::NoFace],

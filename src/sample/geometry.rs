@@ -22,12 +22,6 @@ impl Point {
         (self.x - other.x).hypot(self.y - other.y)
     }
 
-    /// The nearest point with whole coordinates.
-    #[must_use]
-    pub fn rounded(self) -> Self {
-        Self::new(self.x.round(), self.y.round())
-    }
-
     /// The point half way to `other`.
     #[must_use]
     pub fn midpoint(self, other: Self) -> Self {

@@ -3,18 +3,18 @@
 use padan::embed::FaceEmbedder;
 
 use crate::support::batching::{self, GatedDevice, Order, crops, difference};
-use crate::support::{as_picture, config};
+use crate::support::{as_picture, full_precision};
 
 #[test]
 fn batches_give_what_a_lane_gives() {
     // Other kernels for larger batches round differently.
-    batching::assert_batches_give_what_a_lane_gives(&config(), 1e-4);
+    batching::assert_batches_give_what_a_lane_gives(&full_precision(), 1e-4);
 }
 
 #[test]
 fn a_failed_batch_is_an_error_for_all_in_it_or_behind_it_and_the_next_face_is_served() {
     let crops = crops();
-    let device = GatedDevice::start(&config());
+    let device = GatedDevice::start(&full_precision());
     let first = device.held(&crops[0]);
     let second = device.waiting(&crops[1]);
     device.order(Order::Fail);
@@ -42,7 +42,7 @@ fn a_failed_batch_is_an_error_for_all_in_it_or_behind_it_and_the_next_face_is_se
 
 #[test]
 fn a_crop_of_another_size_never_reaches_the_device() {
-    let device = GatedDevice::start(&config());
+    let device = GatedDevice::start(&full_precision());
     let crop = as_picture(&image::RgbImage::new(96, 112));
     let error = device.handle().embed(&crop).expect_err("refused");
     assert!(error.cause.contains("another size"), "{error}");

@@ -1,5 +1,5 @@
 //! padan against OpenCV, which computed `tests/golden` from the same portraits: detection,
-//! alignment and embedding, each on identical input.
+//! alignment and embedding in 32 bits, each on identical input.
 
 use std::collections::BTreeMap;
 
@@ -94,7 +94,7 @@ fn cosine(a: &[f64], b: &[f32]) -> f64 {
 
 #[test]
 fn embeddings_of_the_same_crops_have_cosine_0_9999_or_more_to_those_of_opencv() {
-    let mut embedder = support::embedder();
+    let mut embedder = support::embedder(support::FULL_PRECISION);
     for (name, portrait) in golden() {
         let embedding = embedder.embed(&opencv_crop(&name)).expect("embeds");
         let cosine = cosine(&portrait.embedding, embedding.as_slice());
@@ -123,7 +123,7 @@ fn crops_differ_from_those_of_opencv_by_at_most_one_grey_level_on_average() {
 
 #[test]
 fn the_whole_way_from_file_to_embedding_stays_within_cosine_0_999_of_opencv() {
-    let mut embedder = support::embedder();
+    let mut embedder = support::embedder(support::FULL_PRECISION);
     for (name, golden) in golden() {
         let landmarks = golden.landmarks.to_landmarks();
         let crop = aligned_crop(&portrait(&name), &landmarks, &ARCFACE_112).expect("aligns");

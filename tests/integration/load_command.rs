@@ -78,7 +78,11 @@ fn a_closed_loop_measures_a_real_server_and_its_counts_add_up() {
     assert!(0.0 < latency("p50") && latency("p99") <= latency("max"));
     for stage in ["decode", "detect", "align", "assess", "embed"] {
         let mean = value["stage_ms"][stage].as_f64().expect("a number");
-        assert!(0.0 < mean && mean < latency("max"), "{stage}: {value}");
+        // Of both samples, which two lanes work on at a time.
+        assert!(
+            0.0 < mean && mean < 2.0 * latency("max"),
+            "{stage}: {value}"
+        );
     }
     assert_eq!(value["server"]["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(value["server"]["lanes"], 2);

@@ -14,7 +14,7 @@ mod bad_input;
 mod batching;
 mod decisions;
 mod detection;
-mod eight_bits;
+mod embedders;
 mod golden;
 mod load;
 mod load_command;

@@ -20,19 +20,20 @@ mod support;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use padan::app::{App, ModelSet};
+use padan::app::ModelSet;
 use padan::config::{Config, SharedArgs};
 use padan::digest::sha256_hex;
 use padan::grpc::proto::{Decision, GetServiceInfoRequest, VerifyResponse};
 use padan::model::{Provider, ProviderKind};
 use support::batching::assert_batches_give_what_a_lane_gives;
-use support::{TestFolder, TestServer, portrait, repository, verify_request};
+use support::{TestFolder, TestServer, assert_says, portrait, refusal, repository, verify_request};
 
 /// The default configuration with `OpenVINO`. A process has one library: all tests here use this
 /// one, also for the CPU.
 fn config() -> Config {
     let shared = SharedArgs {
         models: Some(repository().join("models")),
+        embedder: Some(support::FULL_PRECISION.to_owned()),
         provider: Some(ProviderKind::OpenVino),
         ..SharedArgs::default()
     };
@@ -51,18 +52,6 @@ fn on_cpu() -> Config {
         provider,
         ..config()
     }
-}
-
-fn refusal(config: &Config) -> String {
-    match App::start(config) {
-        Ok(_) => panic!("it started"),
-        Err(error) => error.to_string(),
-    }
-}
-
-fn assert_says(text: &str, parts: &[&str]) {
-    let missing: Vec<_> = parts.iter().filter(|part| !text.contains(**part)).collect();
-    assert!(missing.is_empty(), "does not say {missing:?}: {text}");
 }
 
 const GENUINE: [(&str, &str); 2] = [
@@ -100,13 +89,13 @@ async fn a_server_on_openvino_decides_as_on_the_cpu_and_says_where_it_computes()
     assert_eq!(info.execution_provider, "openvino");
     let answers = verify_all(&server).await;
     let batched = (1..=16).filter_map(|faces| {
-        let name = format!("padan_device_batches{{faces=\"{faces}\"}}");
+        let name = format!("padan_device_batches_total{{faces=\"{faces}\"}}");
         Some(f64::from(faces) * server.metric(&name)?)
     });
     // Each of four lanes compared two golden faces before.
     let faces: f64 = batched.sum();
     assert!((faces - f64::from(2 * 4 + 2 * 5)).abs() < 0.5, "{faces}");
-    assert_eq!(server.metric("padan_device_failures"), Some(0.0));
+    assert_eq!(server.metric("padan_device_failures_total"), Some(0.0));
     server.assert_well().await;
 
     let on_cpu = verify_all(&TestServer::start(&on_cpu()).await).await;
@@ -159,9 +148,8 @@ fn a_model_that_openvino_takes_in_part_is_refused() {
         std::os::unix::fs::symlink(models.join(name), folder.path().join(name)).expect("links");
     }
     let manifest = std::fs::read_to_string(models.join("manifest.toml")).expect("readable");
-    let at = manifest
-        .rfind("[[model]]")
-        .expect("the embedder comes last");
+    // Its last entry is the embedder in 32 bits.
+    let at = manifest.rfind("[[model]]").expect("has models");
     let (detector, embedder) = manifest.split_at(at);
     let sha256 = embedder
         .lines()
@@ -171,6 +159,7 @@ fn a_model_that_openvino_takes_in_part_is_refused() {
         .replace("sface_2021dec.onnx", "part.onnx")
         .replace("\"sface_2021dec\"", "\"part\"")
         .replace(sha256, &format!("sha256 = \"{}\"", sha256_hex(&content)));
+    assert!(embedder.contains("id = \"part\"") && embedder.contains("part.onnx"));
     let manifest = format!("{detector}{embedder}");
     std::fs::write(folder.path().join("manifest.toml"), manifest).expect("writes");
     let refused = |mut config: Config| {

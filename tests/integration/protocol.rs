@@ -303,7 +303,7 @@ async fn metrics_count_requests_by_method_and_code_over_http() {
         "padan_requests_total{method=\"GetServiceInfo\",code=\"OK\"} 1",
         "padan_decisions_total{decision=\"MATCH\"} 1",
         "padan_lanes_alive 2",
-        "padan_lane_crashes 0",
+        "padan_lane_crashes_total 0",
         "padan_queue_length 0",
         "# EOF",
     ] {

@@ -2,6 +2,7 @@
 
 mod accelerators;
 mod command_line;
+mod serving;
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
@@ -11,29 +12,47 @@ use padan::app::{App, ModelSet};
 use padan::config::Config;
 use padan::model::Profile;
 
-use crate::support::{self, TestFolder};
+use crate::support::{self, TestFolder, assert_says, refusal};
 
 /// A folder of models like the repository's, for a test to spoil. The large files are links.
-struct Models(TestFolder);
+struct Models {
+    folder: TestFolder,
+    base: Config,
+}
 
 impl Models {
+    /// The models served by default.
     fn new(name: &str) -> Self {
+        Self::of(name, support::config())
+    }
+
+    /// Those that `base` names, and no other, so that there is one line of each kind to spoil.
+    fn of(name: &str, base: Config) -> Self {
         let folder = TestFolder::new(name);
         let models = support::repository().join("models");
-        for entry in ["yunet_2023mar.onnx", "sface_2021dec.onnx", "golden"] {
+        let embedder = format!("{}.onnx", base.embedder);
+        for entry in ["yunet_2023mar.onnx", &embedder, "golden"] {
             symlink(models.join(entry), folder.path().join(entry)).expect("links");
         }
         std::fs::create_dir(folder.path().join("calibration")).expect("a folder");
-        std::fs::copy(models.join(CALIBRATION), folder.path().join(CALIBRATION)).expect("copies");
-        // Only the two default models, so that there is one line of each kind to spoil.
+        let calibration = format!("calibration/{}.toml", base.embedder);
+        std::fs::copy(models.join(&calibration), folder.path().join(&calibration)).expect("copies");
         let manifest = std::fs::read_to_string(models.join(MANIFEST)).expect("readable");
-        let entries: Vec<&str> = manifest.split("\n[[model]]").take(3).collect();
+        let is_wanted = |entry: &&str| {
+            let other = |id: &str| id != base.detector && id != base.embedder;
+            !entry.lines().any(|line| {
+                let id = line.strip_prefix("id = ").map(|id| id.trim_matches('"'));
+                id.is_some_and(other)
+            })
+        };
+        let entries: Vec<&str> = manifest.split("\n[[model]]").filter(is_wanted).collect();
+        assert_eq!(entries.len(), 3, "the head, the detector, the embedder");
         std::fs::write(folder.path().join(MANIFEST), entries.join("\n[[model]]")).expect("writes");
-        Self(folder)
+        Self { folder, base }
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.folder.path().join(name)
     }
 
     /// Replaces every `from` in a file of text.
@@ -58,9 +77,9 @@ impl Models {
     }
 
     fn config(&self) -> Config {
-        let mut config = support::config();
-        config.calibration = self.path(CALIBRATION);
-        self.0.path().clone_into(&mut config.models);
+        let mut config = self.base.clone();
+        config.calibration = self.path(&format!("calibration/{}.toml", config.embedder));
+        self.folder.path().clone_into(&mut config.models);
         config
     }
 
@@ -82,20 +101,7 @@ impl Models {
 const MANIFEST: &str = "manifest.toml";
 /// The line of the manifest with the similarity of the golden faces.
 const GOLDEN: &str = "golden_similarity = ";
-const CALIBRATION: &str = "calibration/sface_2021dec.toml";
-
-fn refusal(config: &Config) -> String {
-    match App::start(config) {
-        Ok(_) => panic!("it started"),
-        Err(error) => error.to_string(),
-    }
-}
-
-/// Fails unless `text` says all of `parts`.
-fn assert_says(text: &str, parts: &[&str]) {
-    let missing: Vec<_> = parts.iter().filter(|part| !text.contains(**part)).collect();
-    assert!(missing.is_empty(), "does not say {missing:?}: {text}");
-}
+const CALIBRATION: &str = "calibration/sface_2021dec_int8.toml";
 
 #[test]
 fn an_unspoilt_copy_of_the_models_starts() {
@@ -105,7 +111,7 @@ fn an_unspoilt_copy_of_the_models_starts() {
 
 #[test]
 fn a_model_with_one_flipped_bit_is_refused() {
-    for name in ["yunet_2023mar.onnx", "sface_2021dec.onnx"] {
+    for name in ["yunet_2023mar.onnx", "sface_2021dec_int8.onnx"] {
         let models = Models::new(&format!("digest-{name}"));
         let mut bytes = std::fs::read(models.path(name)).expect("readable");
         std::fs::remove_file(models.path(name)).expect("removes the link");
@@ -119,8 +125,11 @@ fn a_model_with_one_flipped_bit_is_refused() {
 #[test]
 fn a_missing_model_file_is_named_with_the_way_to_get_it() {
     let models = Models::new("missing-model");
-    std::fs::remove_file(models.path("sface_2021dec.onnx")).expect("removes the link");
-    assert_says(&models.refusal(), &["sface_2021dec.onnx", "make models"]);
+    std::fs::remove_file(models.path("sface_2021dec_int8.onnx")).expect("removes the link");
+    assert_says(
+        &models.refusal(),
+        &["sface_2021dec_int8.onnx", "make models"],
+    );
 }
 
 #[test]
@@ -200,7 +209,7 @@ fn a_manifest_without_a_golden_similarity_is_refused() {
 
 #[test]
 fn a_wrong_colour_order_is_found_by_the_golden_faces() {
-    let models = Models::new("golden-colour");
+    let models = Models::of("golden-colour", support::full_precision());
     models.change(MANIFEST, "colour = \"rgb\"", "colour = \"bgr\"");
     assert_says(&models.refusal_without_calibration(), &["golden faces"]);
 }
@@ -218,13 +227,13 @@ fn missing_golden_faces_are_refused() {
 #[test]
 fn a_calibration_of_another_contract_is_refused() {
     let models = Models::new("calibration-contract");
-    models.change(CALIBRATION, "sface_2021dec:", "other_model:");
+    models.change(CALIBRATION, "sface_2021dec_int8:", "other_model:");
     let refusal = models.refusal();
     assert_says(
         &refusal,
         &[
             "other_model:",
-            "sface_2021dec:",
+            "sface_2021dec_int8:",
             "padan evaluate --calibration",
         ],
     );
@@ -283,7 +292,7 @@ fn a_missing_calibration_is_named_with_the_way_to_get_one() {
     std::fs::remove_file(models.path(CALIBRATION)).expect("removes it");
     assert_says(
         &models.refusal(),
-        &["sface_2021dec.toml", "padan evaluate --calibration"],
+        &["sface_2021dec_int8.toml", "padan evaluate --calibration"],
     );
 }
 
@@ -293,7 +302,7 @@ fn a_malformed_calibration_is_named() {
     models.change(CALIBRATION, "impostor_count", "impostors");
     assert_says(
         &models.refusal(),
-        &["sface_2021dec.toml", "malformed", "impostors"],
+        &["sface_2021dec_int8.toml", "malformed", "impostors"],
     );
 }
 
@@ -303,7 +312,11 @@ fn a_malformed_manifest_is_named_with_the_mistake() {
         ("schema = 1", "schema = 2", "schema 2"),
         ("schema = 1", "schema = one", "manifest"),
         ("mean = 0.0", "average = 0.0", "average"),
-        ("id = \"sface_2021dec\"", "id = \"yunet_2023mar\"", "twice"),
+        (
+            "id = \"sface_2021dec_int8\"",
+            "id = \"yunet_2023mar\"",
+            "twice",
+        ),
         ("task = \"embedder\"", "task = \"search\"", "search"),
     ];
     for (index, (from, to, said)) in cases.into_iter().enumerate() {

@@ -49,11 +49,26 @@ pub fn portrait(name: &str) -> Bytes {
         .into()
 }
 
+/// The embedder in 32 bits: the one OpenCV has, and the one that runs in batches.
+pub const FULL_PRECISION: &str = "sface_2021dec";
+
 /// The default configuration with the repository's models and two lanes.
 pub fn config() -> Config {
+    config_with(SharedArgs::default())
+}
+
+/// The same with the embedder in 32 bits and its calibration.
+pub fn full_precision() -> Config {
+    config_with(SharedArgs {
+        embedder: Some(FULL_PRECISION.to_owned()),
+        ..SharedArgs::default()
+    })
+}
+
+fn config_with(shared: SharedArgs) -> Config {
     let shared = SharedArgs {
         models: Some(repository().join("models")),
-        ..SharedArgs::default()
+        ..shared
     };
     let mut config = Config::load(&shared).expect("the defaults are valid; run `make setup`");
     config.engine.lanes = NonZeroUsize::new(2).expect("not zero");
@@ -199,9 +214,9 @@ pub fn detector() -> YunetDetector {
 }
 
 /// The embedder that the default configuration serves.
-pub fn embedder() -> OrtEmbedder {
+pub fn embedder(id: &str) -> OrtEmbedder {
     let (runtime, manifest) = models();
-    let entry = manifest.select(&config().embedder, ModelTask::Embedder, Profile::Production);
+    let entry = manifest.select(id, ModelTask::Embedder, Profile::Production);
     OrtEmbedder::load(&runtime, &manifest, entry.expect("is there")).expect("loads")
 }
 
@@ -273,7 +288,7 @@ impl TestServer {
             .await
             .expect("health answers");
         assert_eq!(answer.into_inner().status(), ServingStatus::Serving);
-        assert_eq!(self.metric("padan_lane_crashes"), Some(0.0));
+        assert_eq!(self.metric("padan_lane_crashes_total"), Some(0.0));
         let answer = self
             .verify(genuine())
             .await
@@ -306,4 +321,18 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     };
     let in_time = tokio::time::timeout(Duration::from_mins(1), polling).await;
     assert!(in_time.is_ok(), "within a minute: {what}");
+}
+
+/// Why an app of this configuration does not start.
+pub fn refusal(config: &Config) -> String {
+    match App::start(config) {
+        Ok(_) => panic!("it started"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// Fails unless `text` says all of `parts`.
+pub fn assert_says(text: &str, parts: &[&str]) {
+    let missing: Vec<_> = parts.iter().filter(|part| !text.contains(**part)).collect();
+    assert!(missing.is_empty(), "does not say {missing:?}: {text}");
 }

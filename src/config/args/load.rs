@@ -58,7 +58,8 @@ pub struct LoadArgs {
     /// Go on until three windows agree, at most S seconds
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub until_stable: Option<Duration>,
-    /// By how much the throughput of the three windows of a stable run may differ from their mean;
+    /// By how much the throughput of the three windows of a stable run may differ from their mean
+    /// (in an open loop, instead, the share of calls that was decided);
     /// also the precision of --find-limit-p99
     #[arg(long, value_name = "PERCENT", default_value_t = 5.0)]
     pub tolerance: f64,

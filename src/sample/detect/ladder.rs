@@ -1,8 +1,8 @@
 //! The passes, and when each is taken.
 
+use super::scales::Scales;
 use super::{DetectError, FaceDetector};
 use crate::sample::geometry::{Face, Point};
-use crate::sample::picture::Picture;
 
 /// First pass: longer side, pixels. Finds faces from a sixth of the side to filling the frame. At
 /// this size the right turn of a picture led by the widest margin, too.
@@ -85,7 +85,7 @@ impl Found {
     pub fn steady(
         &self,
         detector: &mut dyn FaceDetector,
-        picture: &Picture,
+        picture: &Scales<'_>,
         face: Face,
     ) -> Result<Face, DetectError> {
         let seen = look_at(detector, picture, &face, self.quarter_turns, &CLOSER_LOOK)?;
@@ -101,7 +101,7 @@ impl Found {
 }
 
 /// Takes passes until one finds a face.
-pub fn climb(detector: &mut dyn FaceDetector, picture: &Picture) -> Result<Found, DetectError> {
+pub fn climb(detector: &mut dyn FaceDetector, picture: &Scales<'_>) -> Result<Found, DetectError> {
     let mut found = pass(detector, picture, FIRST_SIDE, 1.0, CONFIDENCE)?;
     if found.faces.is_empty() {
         found = pass(detector, picture, SECOND_SIDE, 1.0, CONFIDENCE)?;
@@ -136,22 +136,22 @@ fn best(faces: &[Face]) -> f32 {
 /// the share is below 1.
 fn pass(
     detector: &mut dyn FaceDetector,
-    picture: &Picture,
+    picture: &Scales<'_>,
     side: u32,
     share: f32,
     confidence_min: f32,
 ) -> Result<Found, DetectError> {
-    let (width, height) = picture.size_f32();
-    let scale = to_f32(side) * share / to_f32(picture.longer_side());
+    let (width, height) = picture.full.size_f32();
+    let scale = to_f32(side) * share / to_f32(picture.full.longer_side());
     let seen = if share < 1.0 {
         let shift = |length: f32| f64::from((to_f32(side) - length * scale) / 2.0);
         let scale = f64::from(scale);
         let matrix = [[scale, 0.0, shift(width)], [0.0, scale, shift(height)]];
-        picture.warp(matrix, side, side, PADDING)?
+        picture.full.warp(matrix, side, side, PADDING)?
     } else {
         picture.resized(
-            scaled(picture.width(), scale),
-            scaled(picture.height(), scale),
+            scaled(picture.full.width(), scale),
+            scaled(picture.full.height(), scale),
         )?
     };
     let (seen_width, seen_height) = seen.size_f32();
@@ -176,19 +176,19 @@ fn pass(
 /// `as_it_is`, if there is one.
 fn better_turn(
     detector: &mut dyn FaceDetector,
-    picture: &Picture,
+    picture: &Scales<'_>,
     as_it_is: f32,
 ) -> Result<Option<Found>, DetectError> {
-    let scale = (to_f32(FIRST_SIDE) / to_f32(picture.longer_side())).min(1.0);
+    let scale = (to_f32(FIRST_SIDE) / to_f32(picture.full.longer_side())).min(1.0);
     let small = picture.resized(
-        scaled(picture.width(), scale),
-        scaled(picture.height(), scale),
+        scaled(picture.full.width(), scale),
+        scaled(picture.full.height(), scale),
     )?;
     let mut better = None;
     let mut confidence_to_beat = (as_it_is + TURN_MARGIN).max(CONFIDENCE);
     for quarter_turns in 1..4 {
         let turned = small.turned(quarter_turns)?;
-        let seen = pass(detector, &turned, FIRST_SIDE, 1.0, CONFIDENCE)?;
+        let seen = pass(detector, &Scales::of(&turned)?, FIRST_SIDE, 1.0, CONFIDENCE)?;
         let confidence = best(&seen.faces);
         if confidence >= confidence_to_beat {
             confidence_to_beat = confidence;
@@ -196,7 +196,7 @@ fn better_turn(
         }
     }
     let (small_width, small_height) = small.size_f32();
-    let (width, height) = picture.size_f32();
+    let (width, height) = picture.full.size_f32();
     let (scale_x, scale_y) = (small_width / width, small_height / height);
     Ok(better.map(|(quarter_turns, seen)| {
         let back = |p: Point| {
@@ -212,7 +212,7 @@ fn better_turn(
 }
 
 /// The pass for small faces; only what a closer look confirms counts.
-fn fine_pass(detector: &mut dyn FaceDetector, picture: &Picture) -> Result<Found, DetectError> {
+fn fine_pass(detector: &mut dyn FaceDetector, picture: &Scales<'_>) -> Result<Found, DetectError> {
     let found = pass(detector, picture, FINE_SIDE, 1.0, FINE_CONFIDENCE)?;
     let mut faces = Vec::new();
     for face in found.faces.iter().take(CONFIRMED_MAX) {
@@ -224,7 +224,7 @@ fn fine_pass(detector: &mut dyn FaceDetector, picture: &Picture) -> Result<Found
 /// One face seen again, larger; absent when there is no face in that place.
 fn look_at(
     detector: &mut dyn FaceDetector,
-    picture: &Picture,
+    picture: &Scales<'_>,
     face: &Face,
     quarter_turns: u8,
     how: &CloseUp,
@@ -234,7 +234,9 @@ fn look_at(
     let wanted = face.rect.side() * how.factor;
     let step = (wanted / to_f32(how.side)).max(1.0).log2().floor().exp2();
     let reach = ((wanted / step).round() * step).max(1.0);
-    let corner = Point::new(centre.x - reach / 2.0, centre.y - reach / 2.0).rounded();
+    // Even corners, so that a halved picture has them too.
+    let even = |start: f32| (start / 2.0).round() * 2.0;
+    let corner = Point::new(even(centre.x - reach / 2.0), even(centre.y - reach / 2.0));
     let lying = picture.window(
         (whole(corner.x), whole(corner.y)),
         scaled(1, reach),

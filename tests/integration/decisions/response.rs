@@ -43,7 +43,7 @@ async fn every_answer_names_its_policy_and_says_why_unless_it_is_a_match() {
             "{}",
             answer.policy_version
         );
-        assert!(answer.model_contract_id.starts_with("sface_2021dec:"));
+        assert!(answer.model_contract_id.starts_with("sface_2021dec_int8:"));
         assert_eq!(answer.fmr.to_bits(), 1e-4_f64.to_bits());
         assert!(0.0 < answer.review_from && answer.review_from < answer.threshold);
         assert!(answer.threshold < 1.0);

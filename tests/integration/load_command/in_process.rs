@@ -100,6 +100,7 @@ fn a_limit_that_no_rate_keeps_is_tried_down_to_the_lowest() {
     assert!(found.series.runs.len() > 1);
     let rates: Vec<f64> = found.series.runs.iter().map(load::Outcome::rate).collect();
     assert!(rates.windows(2).all(|pair| pair[1] < pair[0]), "{rates:?}");
+    assert_eq!(rates.last(), Some(&load::RateFinder::LOWEST));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,8 +4,8 @@
 use padan::app::ModelSet;
 use padan::model::ProviderKind;
 
-use super::{MANIFEST, Models, assert_says, refusal};
-use crate::support::{self, TestFolder, padan, run};
+use super::{MANIFEST, Models};
+use crate::support::{self, TestFolder, assert_says, padan, refusal, run};
 
 const ACCELERATORS: [ProviderKind; 3] = [
     ProviderKind::Cuda,
@@ -16,7 +16,7 @@ const ACCELERATORS: [ProviderKind; 3] = [
 #[test]
 fn an_accelerator_that_the_library_does_not_have_is_refused_with_the_way_to_get_it() {
     for kind in ACCELERATORS {
-        let mut config = support::config();
+        let mut config = support::full_precision();
         config.provider.kind = kind;
         let way = match kind {
             ProviderKind::OpenVino => "make setup-openvino",
@@ -37,11 +37,13 @@ fn an_accelerator_that_the_library_does_not_have_is_refused_with_the_way_to_get_
 fn flag_environment_and_file_choose_the_provider() {
     let folder = TestFolder::new("provider");
     let file = folder.path().join("padan.toml");
-    std::fs::write(&file, "[provider]\nname = \"openvino\"\n").expect("writes");
+    let text = "[models]\nembedder = \"sface_2021dec\"\n[provider]\nname = \"openvino\"\n";
+    std::fs::write(&file, text).expect("writes");
     let mut by_flag = padan();
-    by_flag.args(["--provider", "cuda"]);
+    by_flag.args(["--provider", "cuda", "--embedder", "sface_2021dec"]);
     let mut by_environment = padan();
     by_environment.env("PADAN_PROVIDER", "tensorrt");
+    by_environment.env("PADAN_EMBEDDER", "sface_2021dec");
     let mut by_file = padan();
     by_file.arg("--config").arg(&file);
     for (command, name) in [
@@ -69,17 +71,15 @@ fn flag_environment_and_file_choose_the_provider() {
 #[test]
 fn a_model_is_refused_on_a_provider_that_its_manifest_entry_does_not_name() {
     let models = Models::new("providers");
-    let line = "alignment = \"arcface-112\"";
-    models.change(MANIFEST, line, &format!("{line}\nproviders = [\"cpu\"]"));
     let mut config = models.config();
     ModelSet::select(&config).expect("the CPU is named");
     for kind in ACCELERATORS {
         config.provider.kind = kind;
         let parts = [
-            "sface_2021dec",
+            "sface_2021dec_int8",
             kind.name(),
             "only on: cpu",
-            "another model",
+            "another model with --embedder",
         ];
         assert_says(&refusal(&config), &parts);
     }
@@ -89,16 +89,26 @@ fn a_model_is_refused_on_a_provider_that_its_manifest_entry_does_not_name() {
 fn a_manifest_entry_with_unknown_or_no_providers_is_malformed() {
     for (providers, said) in [("[]", "at least one"), ("[\"gpu\"]", "gpu")] {
         let models = Models::new(&format!("providers-{}", providers.len()));
-        let line = "alignment = \"arcface-112\"";
-        models.change(MANIFEST, line, &format!("{line}\nproviders = {providers}"));
+        models.change_line(
+            MANIFEST,
+            "providers = ",
+            &format!("providers = {providers}"),
+        );
         assert_says(&models.refusal(), &["manifest", said]);
     }
 }
 
 #[test]
 fn measuring_shows_every_batch_size_and_the_golden_faces() {
-    let (code, stdout, stderr) =
-        run(padan().args(["models", "measure", "--rounds", "1", "--json"]));
+    let (code, stdout, stderr) = run(padan().args([
+        "--embedder",
+        "sface_2021dec",
+        "models",
+        "measure",
+        "--rounds",
+        "1",
+        "--json",
+    ]));
     assert_eq!(code, 0, "{stderr}");
     let answer: serde_json::Value = serde_json::from_str(&stdout).expect("JSON");
     let sizes = answer["batches"].as_array().expect("batches").iter();

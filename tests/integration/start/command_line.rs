@@ -1,21 +1,18 @@
 //! The binary as people run it: exit codes, output, files.
 
-use std::io::BufRead;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use padan::grpc::proto;
 use serde_json::Value;
 
-use super::assert_says;
-use crate::support::{self, ServerProcess, TestFolder, padan, run};
+use crate::support::{self, TestFolder, assert_says, padan, run};
 
 fn portrait(name: &str) -> PathBuf {
     support::repository().join("tests/portraits").join(name)
 }
 
 /// `padan verify` of two portraits with further arguments.
-fn verify(probe: &str, reference: &str, further: &[&str]) -> (i32, String, String) {
+pub fn verify(probe: &str, reference: &str, further: &[&str]) -> (i32, String, String) {
     run(padan()
         .arg("verify")
         .arg(portrait(probe))
@@ -23,7 +20,7 @@ fn verify(probe: &str, reference: &str, further: &[&str]) -> (i32, String, Strin
         .args(further))
 }
 
-fn json(text: &str) -> Value {
+pub fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
@@ -39,7 +36,7 @@ fn keys(value: &Value) -> Vec<&str> {
 }
 
 /// An address where nothing listens: a port that was free a moment ago.
-fn silent_address() -> String {
+pub fn silent_address() -> String {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("an address").to_string()
 }
@@ -175,7 +172,7 @@ fn a_missing_or_broken_runtime_library_exits_3_and_names_make_setup() {
 fn models_are_listed_and_checked() {
     let (code, stdout, stderr) = run(padan().args(["models", "check"]));
     assert_eq!(code, 0, "{stderr}");
-    assert_says(&stdout, &["yunet_2023mar", "sface_2021dec:"]);
+    assert_says(&stdout, &["yunet_2023mar", "sface_2021dec_int8:"]);
     let (code, stdout, _) = run(padan().args(["models", "list", "--json"]));
     assert_eq!(code, 0);
     let models = json(&stdout)["models"].as_array().expect("a list").clone();
@@ -311,65 +308,4 @@ fn an_evaluation_prints_the_documented_keys() {
     let (code, _, stderr) = run(&mut command);
     assert_eq!(code, 2, "{stderr}");
     assert_says(&stderr, &["D_0001.jpg"]);
-}
-
-#[tokio::test]
-async fn a_server_announces_its_address_answers_and_exits_0_on_sigterm() {
-    let server = ServerProcess::start(padan());
-    let mut client = server.client().await;
-    let answer = client
-        .verify(support::genuine())
-        .await
-        .expect("answers")
-        .into_inner();
-    assert_eq!(answer.decision(), proto::Decision::Match);
-    let (code, stdout, stderr) = verify(
-        "person_a_2.jpg",
-        "person_a_1.jpg",
-        &["--json", "--server", &server.url],
-    );
-    assert_eq!(code, 0, "{stderr}");
-    let from_command_line = json(&stdout)["similarity"].as_f64().expect("was compared");
-    let from_client = f64::from(answer.similarity.expect("was compared"));
-    assert!((from_command_line - from_client).abs() < 1e-6);
-    let metrics = server.metrics();
-    assert_says(&metrics, &["padan_decisions_total{decision=\"MATCH\"} 2"]);
-    assert_says(
-        &metrics,
-        &[
-            "padan_requests_total{method=\"Verify\",code=\"OK\"} 2",
-            "# EOF",
-        ],
-    );
-    let (code, stdout, stderr) = server.terminate();
-    assert_eq!(code, Some(0), "{stderr}");
-    assert_eq!(
-        stdout.lines().count(),
-        0,
-        "nothing but the addresses on standard output"
-    );
-    assert_says(
-        &stderr,
-        &["padan is ready", "every request in flight was answered"],
-    );
-}
-
-#[test]
-fn a_spoilt_model_folder_keeps_the_server_from_listening() {
-    let models = super::Models::new("serve-spoilt");
-    models.change_line(super::MANIFEST, super::GOLDEN, "golden_similarity = 0.7");
-    let address = silent_address();
-    let mut command = padan();
-    command.args([
-        "serve",
-        "--listen",
-        &address,
-        "--metrics-listen",
-        "127.0.0.1:0",
-        "--models",
-    ]);
-    let (code, stdout, stderr) = run(command.arg(models.path("")));
-    assert_eq!(code, 3, "{stderr}");
-    assert_says(&stderr, &["golden faces", "0.7000"]);
-    assert_eq!(stdout.as_bytes().lines().count(), 0, "{stdout}");
 }
