@@ -73,7 +73,7 @@ fuzz: setup ## fuzz each target for FUZZ_SECONDS (300) seconds; needs nightly Ru
 
 bench: setup ## time of every stage and of whole requests, in tables and in target/bench*.json (some 8 minutes)
 	@$(BENCH) all --json target/bench.json $(BENCH_OPTIONS)
-	@$(BENCH) request --embedder sface_2021dec_int8 --json target/bench-int8.json $(BENCH_OPTIONS)
+	@$(BENCH) request --embedder sface_2021dec --json target/bench-fp32.json $(BENCH_OPTIONS)
 
 bench-guard: setup ## compare speed with benches/baseline.toml and with the floors; fails when it got worse
 	@$(SETUP) valgrind yardstick

@@ -45,6 +45,8 @@ class Peer:
     environment: pathlib.Path
     # Folder of model files to give it. None: it brings its own.
     models: pathlib.Path | None = None
+    # What padan's server is started with.
+    options: tuple[str, ...] = ()
     # What one caller at a time works against.
     alone: Setup = Setup()
     # Tried briefly; the one that completes most is measured.
@@ -72,13 +74,15 @@ def all_peers(cores: int, runtime: pathlib.Path = RUNTIME) -> list[Peer]:
     folder = runtime / "peers"
     # In Python: OpenCV's own threads for one picture at a time, a thread for each core, or a process for each core.
     in_process = (Setup(), Setup(threads=cores, cv_threads=1), Setup(processes=cores, cv_threads=1))
+    padan = Peer(
+        name="padan",
+        subject="padan",
+        environment=runtime / "venv",
+        saturation=tuple(Setup(threads=cores * factor) for factor in (1, 2, 4)),
+    )
     return [
-        Peer(
-            name="padan",
-            subject="padan",
-            environment=runtime / "venv",
-            saturation=tuple(Setup(threads=cores * factor) for factor in (1, 2, 4)),
-        ),
+        padan,
+        dataclasses.replace(padan, name="padan, 32 bits", options=("--embedder", "sface_2021dec")),
         Peer(
             name="OpenCV",
             subject="opencv",

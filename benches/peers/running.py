@@ -114,7 +114,7 @@ class Bench:
     def server(self, peer: Peer, setup: Setup) -> Iterator[str | None]:
         """The subject's own server and its address; None where the subject works in the callers' processes."""
         if peer.subject == "padan":
-            with self.padan_server() as address:
+            with self.padan_server(peer.options) as address:
                 yield address
         elif peer.subject == "deepface":
             with self.deepface_server(peer, setup.workers) as address:
@@ -123,9 +123,10 @@ class Bench:
             yield None
 
     @contextlib.contextmanager
-    def padan_server(self) -> Iterator[str]:
+    def padan_server(self, options: tuple[str, ...]) -> Iterator[str]:
         """The release server as an operator starts it, but for free ports and a quiet log."""
         command = [self.binary, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--log", "warn"]
+        command += options
         log = self.logs / "padan-server.log"
         with log.open("w") as errors:
             process = subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=errors, text=True)

@@ -119,7 +119,7 @@ class PeersTest(unittest.TestCase):
             self.assertGreaterEqual(busiest, 2, peer.name)
 
     def test_a_set_up_is_described_by_what_matters_to_the_subject(self) -> None:
-        padan, opencv, *_, deepface = all_peers(2, self.folder)
+        padan, _, opencv, *_, deepface = all_peers(2, self.folder)
         self.assertEqual(padan.described(Setup(threads=4)), "4 callers")
         self.assertEqual(opencv.described(Setup()), "1 process × 1 thread, OpenCV's default threads each")
         self.assertEqual(
@@ -153,7 +153,7 @@ class RunningTest(unittest.TestCase):
         binary.write_text("#!/bin/sh\necho starting >&2\necho the model manifest is malformed >&2\nexit 2\n")
         binary.chmod(0o755)
         reason = "it ended by itself: the model manifest is malformed"
-        with self.assertRaisesRegex(PeerError, reason), self.bench(str(binary)).padan_server():
+        with self.assertRaisesRegex(PeerError, reason), self.bench(str(binary)).padan_server(()):
             self.fail("it cannot be ready")
 
     def test_a_process_that_says_nothing_is_ended(self) -> None:
