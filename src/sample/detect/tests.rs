@@ -47,8 +47,10 @@ fn locate_scripted(
         shown: Vec::new(),
     };
     let picture = Picture::filled(size.0, size.1, [90; 3]);
-    let found = locate(&mut detector, &picture, role, FaceChoice::Largest).expect("no failure");
-    (found, detector.shown)
+    let mut workspace = Workspace::default();
+    let choice = FaceChoice::Largest;
+    let found = locate(&mut detector, &mut workspace, &picture, role, choice);
+    (found.expect("no failure"), detector.shown)
 }
 
 #[test]
@@ -203,6 +205,7 @@ fn the_central_face_can_be_meant_instead_of_the_largest() {
     let picture = Picture::filled(192, 144, [90; 3]);
     let found = locate(
         &mut detector,
+        &mut Workspace::default(),
         &picture,
         SampleRole::Probe,
         FaceChoice::Central,
