@@ -8,13 +8,13 @@ use bytes::Bytes;
 use crate::decision::ReasonCode;
 use crate::embed::{FaceEmbedder, InferenceError, Template};
 use crate::engine::{Checkpoint, Stopped, Worker};
-use crate::sample::SampleRole;
-use crate::sample::align::{self, AlignError};
+use crate::sample::align::AlignError;
 use crate::sample::decode::{self, DecodeError, ImageLimits};
 use crate::sample::detect::{self, DetectError, Detection, FaceChoice, FaceDetector};
 use crate::sample::geometry::Face;
 use crate::sample::picture::{Picture, PixelError};
 use crate::sample::quality::{self, QualityLimits, QualityMeasure, Subject};
+use crate::sample::{SampleRole, Workspace};
 
 /// What a pipeline is set up with, shared by all lanes.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,10 +142,11 @@ impl From<DetectError> for SampleError {
     }
 }
 
-/// One lane's detector and embedder.
+/// One lane's detector and embedder, and the memory that they share from sample to sample.
 pub struct Pipeline {
     detector: Box<dyn FaceDetector>,
     embedder: Box<dyn FaceEmbedder>,
+    workspace: Workspace,
     settings: Arc<PipelineSettings>,
 }
 
@@ -160,6 +161,7 @@ impl Pipeline {
         Self {
             detector,
             embedder,
+            workspace: Workspace::default(),
             settings,
         }
     }
@@ -173,55 +175,72 @@ impl Pipeline {
         task: &SampleTask,
         checkpoint: &Checkpoint<'_>,
     ) -> Result<SampleResult, SampleError> {
+        let result = self.take_stages(task, checkpoint);
+        // Whatever came of it: a face is not kept longer than its request.
+        self.workspace.wipe();
+        result
+    }
+
+    fn take_stages(
+        &mut self,
+        task: &SampleTask,
+        checkpoint: &Checkpoint<'_>,
+    ) -> Result<SampleResult, SampleError> {
         let mut times = SampleTimes::default();
         let picture = timed(&mut times.decode, || {
             decode::decode(&task.image, &self.settings.image)
         })?;
         checkpoint.check()?;
         let detection = timed(&mut times.detect, || {
-            detect::locate(self.detector.as_mut(), &picture, task.role, task.choice)
+            let detector = self.detector.as_mut();
+            let workspace = &mut self.workspace.detect;
+            detect::locate(detector, workspace, &picture, task.role, task.choice)
         })?;
         checkpoint.check()?;
-        let (mut result, crop) = self.examine(task.role, &picture, detection, times)?;
+        let (mut result, is_aligned) = self.examine(task.role, &picture, detection, times)?;
         checkpoint.check()?;
-        self.embed(task.goal, crop.as_ref(), &mut result)?;
+        if is_aligned {
+            self.embed(task.goal, &mut result)?;
+        }
         Ok(result)
     }
 
-    /// Aligns and assesses the selected face.
+    /// Aligns and assesses the selected face. `false`: there is none that could be aligned.
     fn examine(
-        &self,
+        &mut self,
         role: SampleRole,
         picture: &Picture,
         detection: Detection,
         mut times: SampleTimes,
-    ) -> Result<(SampleResult, Option<Picture>), SampleError> {
+    ) -> Result<(SampleResult, bool), SampleError> {
         let mut faults = detection.faults;
         let selected = detection
             .selected
             .and_then(|index| detection.faces.get(index));
-        let mut crop = None;
+        let mut is_aligned = false;
         let mut quality = Vec::new();
         if let Some(face) = selected {
             let template = self.embedder.alignment();
-            let aligned = timed(&mut times.align, || {
-                let crop = align::aligned_crop(picture, &face.landmarks, template)?;
-                let inside = align::pixels_inside(picture, &face.landmarks, template)?;
-                Ok((crop, inside))
+            let aligned = &mut self.workspace.face;
+            let done = timed(&mut times.align, || {
+                aligned.align(picture, &face.landmarks, template)
             });
-            match aligned {
-                Ok((aligned, inside)) => {
+            match done {
+                Ok(()) => {
                     let subject = Subject {
                         picture,
                         face,
                         quarter_turns: detection.quarter_turns,
-                        crop: &aligned,
-                        inside: &inside,
+                        crop: aligned.crop(),
+                        inside: aligned.inside(),
                     };
                     let limit = self.settings.quality.of(role);
-                    quality = timed(&mut times.assess, || quality::assess(&subject, limit))?;
+                    let luminance = &mut self.workspace.luminance;
+                    quality = timed(&mut times.assess, || {
+                        quality::assess(&subject, limit, luminance)
+                    })?;
                     faults.extend(quality::faults(&quality));
-                    crop = Some(aligned);
+                    is_aligned = true;
                 }
                 // Five landmarks on one point are not a face.
                 Err(AlignError::Degenerate(_)) => faults.push(ReasonCode::NoFace),
@@ -241,22 +260,18 @@ impl Pipeline {
             template: None,
             times,
         };
-        Ok((result, crop))
+        Ok((result, is_aligned))
     }
 
-    fn embed(
-        &mut self,
-        goal: Goal,
-        crop: Option<&Picture>,
-        result: &mut SampleResult,
-    ) -> Result<(), SampleError> {
+    fn embed(&mut self, goal: Goal, result: &mut SampleResult) -> Result<(), SampleError> {
         let is_due = match goal {
             Goal::Assess => false,
             Goal::Embed => result.faults.is_empty(),
             Goal::EmbedAnyway => true,
         };
-        if let (true, Some(crop)) = (is_due, crop) {
+        if is_due {
             let embedder = self.embedder.as_mut();
+            let crop = self.workspace.face.crop();
             let embedding = timed(&mut result.times.embed, || embedder.embed(crop))?;
             result.template = Some(Template {
                 contract_id: self.embedder.contract_id().clone(),
@@ -290,3 +305,6 @@ fn timed<T>(took: &mut Duration, work: impl FnOnce() -> T) -> T {
     *took = started.elapsed();
     result
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,9 +13,9 @@ use padan::model::prelu::QuantizedPrelu;
 use padan::model::{OrtEmbedder, YunetDetector};
 use padan::pipeline::{Goal, Pipeline, SampleTask};
 use padan::sample::SampleRole;
-use padan::sample::align::{self, AlignmentTemplate};
+use padan::sample::align::{AlignedFace, AlignmentTemplate};
 use padan::sample::decode::{ImageLimits, decode};
-use padan::sample::detect::{FaceChoice, FaceDetector, locate};
+use padan::sample::detect::{self, FaceChoice, FaceDetector, locate};
 use padan::sample::geometry::Face;
 use padan::sample::picture::Picture;
 use padan::sample::quality::{self, Subject};
@@ -73,8 +73,7 @@ struct Prepared {
     picture: Picture,
     face: Face,
     quarter_turns: u8,
-    crop: Picture,
-    inside: Vec<bool>,
+    aligned: AlignedFace,
 }
 
 type Shared<T> = Rc<RefCell<T>>;
@@ -88,17 +87,27 @@ fn prepare(
 ) -> Rc<Prepared> {
     let picture = decode(&image, &ImageLimits::default()).expect("decodes");
     let detector = &mut *detector.borrow_mut();
-    let found = locate(detector, &picture, role, FaceChoice::Largest).expect("detects");
+    let mut workspace = detect::Workspace::default();
+    let found = locate(
+        detector,
+        &mut workspace,
+        &picture,
+        role,
+        FaceChoice::Largest,
+    );
+    let found = found.expect("detects");
     assert!(found.faults.is_empty(), "{name}: {:?}", found.faults);
     let face = found.faces[found.selected.expect("has a face")];
+    let mut aligned = AlignedFace::default();
+    let done = aligned.align(&picture, &face.landmarks, alignment);
+    done.expect("aligns");
     Rc::new(Prepared {
         name,
         image,
         role,
         face,
         quarter_turns: found.quarter_turns,
-        crop: align::aligned_crop(&picture, &face.landmarks, alignment).expect("aligns"),
-        inside: align::pixels_inside(&picture, &face.landmarks, alignment).expect("aligns"),
+        aligned,
         picture,
     })
 }
@@ -185,20 +194,25 @@ impl Stages {
 
     fn detect_stage(&self, sample: &Rc<Prepared>) -> Stage {
         let (detector, sample) = (Rc::clone(&self.detector), Rc::clone(sample));
+        let mut workspace = detect::Workspace::default();
         stage(format!("detect {}", sample.name), true, move || {
             let detector = &mut *detector.borrow_mut();
-            let found = locate(detector, &sample.picture, sample.role, FaceChoice::Largest);
+            let Prepared { picture, role, .. } = &*sample;
+            let choice = FaceChoice::Largest;
+            let found = locate(detector, &mut workspace, picture, *role, choice);
             black_box(found).expect("detects");
+            workspace.wipe();
         })
     }
 
     /// Crop and mask, as the pipeline makes them.
     fn align_stage(&self, sample: &Rc<Prepared>) -> Stage {
         let (sample, alignment) = (Rc::clone(sample), self.alignment);
+        let mut aligned = AlignedFace::default();
         stage(format!("align {}", sample.name), false, move || {
             let (picture, landmarks) = (&sample.picture, &sample.face.landmarks);
-            black_box(align::aligned_crop(picture, landmarks, alignment)).expect("aligns");
-            black_box(align::pixels_inside(picture, landmarks, alignment)).expect("aligns");
+            black_box(aligned.align(picture, landmarks, alignment)).expect("aligns");
+            aligned.wipe();
         })
     }
 
@@ -206,7 +220,7 @@ impl Stages {
         let embed = |(id, embedder): &(String, Shared<OrtEmbedder>)| {
             let (embedder, sample) = (Rc::clone(embedder), Rc::clone(&self.samples[0]));
             stage(format!("embed, {id}"), true, move || {
-                black_box(embedder.borrow_mut().embed(&sample.crop)).expect("embeds");
+                black_box(embedder.borrow_mut().embed(sample.aligned.crop())).expect("embeds");
             })
         };
         self.embedders.iter().map(embed).collect()
@@ -256,15 +270,17 @@ fn decode_stage(sample: &Rc<Prepared>) -> Stage {
 fn assess_stage(sample: &Rc<Prepared>, models: &Models) -> Stage {
     let sample = Rc::clone(sample);
     let limit = models.config.pipeline.quality.of(sample.role);
+    let mut luminance = Vec::new();
     stage(format!("assess {}", sample.name), false, move || {
         let subject = Subject {
             picture: &sample.picture,
             face: &sample.face,
             quarter_turns: sample.quarter_turns,
-            crop: &sample.crop,
-            inside: &sample.inside,
+            crop: sample.aligned.crop(),
+            inside: sample.aligned.inside(),
         };
-        black_box(quality::assess(&subject, limit)).expect("assesses");
+        black_box(quality::assess(&subject, limit, &mut luminance)).expect("assesses");
+        luminance.fill(0);
     })
 }
 

@@ -96,33 +96,75 @@ pub fn aligned_crop(
     landmarks: &Landmarks,
     template: &AlignmentTemplate,
 ) -> Result<Picture, AlignError> {
-    let matrix = similarity_transform(&landmarks.points(), &template.points)?;
-    Ok(picture.warp(matrix, template.side_px, template.side_px, 0)?)
+    let mut face = AlignedFace::default();
+    face.align(picture, landmarks, template)?;
+    Ok(face.crop)
 }
 
-/// Which pixels of the aligned crop show the picture, row by row; the others are black filling.
-///
-/// # Errors
-/// When the landmarks coincide.
-pub fn pixels_inside(
+/// A face brought to a template's pose. It serves for one face after the other, in the same memory.
+#[derive(Default)]
+pub struct AlignedFace {
+    crop: Picture,
+    inside: Vec<bool>,
+}
+
+impl AlignedFace {
+    /// Cuts the face out of `picture`, upright and at the template's size; black outside the
+    /// picture. The face that was here before is gone.
+    ///
+    /// # Errors
+    /// When the landmarks coincide, or OpenCV fails; then what is here is of no use.
+    pub fn align(
+        &mut self,
+        picture: &Picture,
+        landmarks: &Landmarks,
+        template: &AlignmentTemplate,
+    ) -> Result<(), AlignError> {
+        let matrix = similarity_transform(&landmarks.points(), &template.points)?;
+        let side = template.side_px;
+        picture.warp_into(matrix, (side, side), 0, &mut self.crop)?;
+        self.inside.clear();
+        self.inside.extend(pixels_inside(picture, matrix, side));
+        Ok(())
+    }
+
+    /// The aligned crop.
+    #[must_use]
+    pub fn crop(&self) -> &Picture {
+        &self.crop
+    }
+
+    /// Which pixels of the crop show the picture, row by row; the others are black filling.
+    #[must_use]
+    pub fn inside(&self) -> &[bool] {
+        &self.inside
+    }
+
+    /// Leaves nothing of the face, and keeps the memory.
+    pub fn wipe(&mut self) {
+        self.crop.wipe();
+        self.inside.fill(false);
+    }
+}
+
+/// Which pixels of a crop of `side` pixels show the picture, for the matrix that made the crop.
+fn pixels_inside(
     picture: &Picture,
-    landmarks: &Landmarks,
-    template: &AlignmentTemplate,
-) -> Result<Vec<bool>, DegenerateLandmarks> {
-    let [[cosine, _, shift_x], [sine, _, shift_y]] =
-        similarity_transform(&landmarks.points(), &template.points)?;
+    matrix: [[f64; 3]; 2],
+    side: u32,
+) -> impl Iterator<Item = bool> + use<> {
+    let [[cosine, _, shift_x], [sine, _, shift_y]] = matrix;
     let determinant = cosine * cosine + sine * sine;
     let (width, height) = picture.size_f32();
     let (right, bottom) = (f64::from(width) - 1.0, f64::from(height) - 1.0);
-    let is_inside = |(column, row): (u32, u32)| {
+    let is_inside = move |(column, row): (u32, u32)| {
         let (across, down) = (f64::from(column) - shift_x, f64::from(row) - shift_y);
         let x = (cosine * across + sine * down) / determinant;
         let y = (cosine * down - sine * across) / determinant;
         (0.0..=right).contains(&x) && (0.0..=bottom).contains(&y)
     };
-    let side = template.side_px;
-    let pixels = (0..side).flat_map(|y| (0..side).map(move |x| (x, y)));
-    Ok(pixels.map(is_inside).collect())
+    let pixels = (0..side).flat_map(move |y| (0..side).map(move |x| (x, y)));
+    pixels.map(is_inside)
 }
 
 #[cfg(test)]
@@ -201,9 +243,12 @@ mod tests {
         let landmarks = Landmarks::from_points(ARCFACE_112.points);
         let inside = |width, height| {
             let picture = Picture::filled(width, height, [1; 3]);
-            let crop = aligned_crop(&picture, &landmarks, &ARCFACE_112).expect("aligns");
-            let inside = pixels_inside(&picture, &landmarks, &ARCFACE_112).expect("aligns");
-            let filled = crop
+            let mut face = AlignedFace::default();
+            face.align(&picture, &landmarks, &ARCFACE_112)
+                .expect("aligns");
+            let inside = face.inside();
+            let filled = face
+                .crop()
                 .rgb()
                 .as_chunks::<3>()
                 .0

@@ -8,6 +8,7 @@
 mod ladder;
 mod scales;
 
+use ladder::{Search, Views};
 use scales::Scales;
 
 use super::SampleRole;
@@ -69,18 +70,39 @@ const COMPARABLE_SIDE_RATIO: f32 = 0.5;
 /// A second face in a reference counts from this confidence, whatever its size.
 const REFERENCE_SECOND_CONFIDENCE: f32 = 0.80;
 
+/// The pictures that a search makes of a sample: smaller, cut out and turned. Kept from search to
+/// search, they need no new memory; what they hold never changes what is found.
+#[derive(Default)]
+pub struct Workspace {
+    half: Picture,
+    views: Views,
+}
+
+impl Workspace {
+    /// Leaves nothing of the sample, and keeps the memory.
+    pub fn wipe(&mut self) {
+        self.half.wipe();
+        self.views.wipe();
+    }
+}
+
 /// Finds the faces of `picture` and the one that is meant.
 ///
 /// # Errors
 /// When the network or an image operation fails.
 pub fn locate(
     detector: &mut dyn FaceDetector,
+    workspace: &mut Workspace,
     picture: &Picture,
     role: SampleRole,
     choice: FaceChoice,
 ) -> Result<Detection, DetectError> {
-    let scales = Scales::of(picture)?;
-    let mut found = ladder::climb(detector, &scales)?;
+    let mut search = Search {
+        detector,
+        picture: Scales::of(picture, &mut workspace.half)?,
+        views: &mut workspace.views,
+    };
+    let mut found = search.climb()?;
     let mut faces = std::mem::take(&mut found.faces);
     faces.sort_by(|a, b| b.rect.area().total_cmp(&a.rect.area()));
     let selected = match choice {
@@ -88,7 +110,7 @@ pub fn locate(
         FaceChoice::Central => nearest(&faces, centre_of(picture)),
     };
     if let Some(face) = selected.and_then(|index| faces.get_mut(index)) {
-        *face = found.steady(detector, &scales, *face)?;
+        *face = search.steady(&found, *face)?;
     }
     let faults = match selected {
         None => vec![ReasonCode::NoFace],

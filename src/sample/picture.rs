@@ -27,7 +27,14 @@ impl PixelError {
     }
 }
 
+/// A buffer above this is given back after a sample: one large picture must not hold memory for
+/// good. The half of a full HD picture stays below.
+const KEPT_BYTES_MAX: usize = 2 << 20;
+
 /// An 8-bit RGB picture, rows from top to bottom without padding.
+///
+/// Where a picture is a buffer (`target`, `step`), it is given the size it needs and overwritten
+/// whole; memory is allocated only when it never was so large before.
 #[derive(Clone, PartialEq)]
 pub struct Picture {
     width: u32,
@@ -39,6 +46,28 @@ impl std::fmt::Debug for Picture {
     /// Size only: pixels of a face never reach a log.
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "Picture({}×{})", self.width, self.height)
+    }
+}
+
+/// A square to look at, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Left edge, pixels; the square may reach beyond the picture.
+    pub left: i32,
+    /// Top edge, pixels.
+    pub top: i32,
+    /// Side of the square, pixels.
+    pub reach: u32,
+    /// Pixels that the side is scaled to.
+    pub side: u32,
+    /// What lies outside the picture becomes this grey.
+    pub border: u8,
+}
+
+impl Default for Picture {
+    /// One black pixel: a buffer before its first use.
+    fn default() -> Self {
+        Self::filled(1, 1, [0; 3])
     }
 }
 
@@ -94,37 +123,33 @@ impl Picture {
         (self.width as f32, self.height as f32)
     }
 
-    /// Warps with a 2×3 matrix that maps source pixels to pixels of the result (bilinear; what
-    /// lies outside becomes `border`).
+    /// Warps into `target` with a 2×3 matrix that maps source pixels to pixels of the result, which
+    /// are `width × height` (bilinear; what lies outside becomes `border`).
     ///
     /// # Errors
     /// When OpenCV fails.
-    pub fn warp(
+    pub fn warp_into(
         &self,
         matrix: [[f64; 3]; 2],
-        width: u32,
-        height: u32,
+        (width, height): (u32, u32),
         border: u8,
-    ) -> Result<Self, PixelError> {
+        target: &mut Self,
+    ) -> Result<(), PixelError> {
         let failed = |error: opencv::Error| PixelError::new("warpAffine", &error);
-        let mut result = Self::filled(width, height, [border; 3]);
-        let size = result.cv_size();
-        {
-            let source = self.as_mat()?;
-            let mut target = result.as_mat_mut()?;
-            let transform = Mat::from_slice_2d(&matrix).map_err(failed)?;
-            imgproc::warp_affine(
-                &source,
-                &mut target,
-                &transform,
-                size,
-                imgproc::INTER_LINEAR,
-                opencv::core::BORDER_CONSTANT,
-                Scalar::all(f64::from(border)),
-            )
-            .map_err(failed)?;
-        }
-        Ok(result)
+        target.reshape(width, height);
+        let size = target.cv_size();
+        let numbers = matrix.as_flattened();
+        let transform = Mat::new_rows_cols_with_data(2, 3, numbers).map_err(failed)?;
+        imgproc::warp_affine(
+            &self.as_mat()?,
+            &mut target.as_mat_mut()?,
+            &transform,
+            size,
+            imgproc::INTER_LINEAR,
+            opencv::core::BORDER_CONSTANT,
+            Scalar::all(f64::from(border)),
+        )
+        .map_err(failed)
     }
 
     /// Scales to the given size.
@@ -132,21 +157,49 @@ impl Picture {
     /// # Errors
     /// When OpenCV fails.
     pub fn resized(&self, width: u32, height: u32) -> Result<Self, PixelError> {
-        scaled(&self.as_mat()?, width, height)
+        let (mut target, mut step) = (Self::default(), Self::default());
+        self.resize_into((width, height), &mut target, &mut step)?;
+        Ok(target)
     }
 
-    /// The square of `reach` pixels from (`left`, `top`), scaled to `side` pixels; what lies
-    /// outside the picture becomes `border`.
+    /// Scales into `target`; `step` holds what is halved on the way.
     ///
     /// # Errors
     /// When OpenCV fails.
-    pub fn window(
+    pub fn resize_into(
         &self,
-        (left, top): (i32, i32),
-        reach: u32,
-        side: u32,
-        border: u8,
-    ) -> Result<Self, PixelError> {
+        size: (u32, u32),
+        target: &mut Self,
+        step: &mut Self,
+    ) -> Result<(), PixelError> {
+        scale(&self.as_mat()?, size, target, step)
+    }
+
+    /// Scales to half the width and height, which must be even, into `target`.
+    ///
+    /// # Errors
+    /// When OpenCV fails.
+    pub fn halve_into(&self, target: &mut Self) -> Result<(), PixelError> {
+        resize(&self.as_mat()?, (self.width / 2, self.height / 2), target)
+    }
+
+    /// Puts what a window shows into `target`; `step` holds what is halved on the way.
+    ///
+    /// # Errors
+    /// When OpenCV fails.
+    pub fn window_into(
+        &self,
+        window: Window,
+        target: &mut Self,
+        step: &mut Self,
+    ) -> Result<(), PixelError> {
+        let Window {
+            left,
+            top,
+            reach,
+            side,
+            border,
+        } = window;
         let end = |start: i32| u32::try_from(start).ok()?.checked_add(reach);
         let is_inside = end(left).is_some_and(|right| right <= self.width)
             && end(top).is_some_and(|bottom| bottom <= self.height);
@@ -154,41 +207,38 @@ impl Picture {
             let scale = f64::from(side) / f64::from(reach.max(1));
             let shift = |start: i32| -f64::from(start) * scale;
             let matrix = [[scale, 0.0, shift(left)], [0.0, scale, shift(top)]];
-            return self.warp(matrix, side, side, border);
+            return self.warp_into(matrix, (side, side), border, target);
         }
         let source = self.as_mat()?;
         let reach = i32::try_from(reach).unwrap_or(i32::MAX);
         let square = opencv::core::Rect::new(left, top, reach, reach);
         let source = Mat::roi(&source, square).map_err(|error| PixelError::new("roi", &error))?;
         // A warp would skip pixels, and their noise would move the landmarks.
-        scaled(&source, side, side)
+        scale(&source, (side, side), target, step)
     }
 
-    /// Turned clockwise by `quarters` × 90°.
+    /// Turned clockwise by `quarters` × 90°: in `buffer`, unless there is nothing to turn.
     ///
     /// # Errors
     /// When OpenCV fails.
-    pub fn turned(&self, quarters: u8) -> Result<Self, PixelError> {
-        let code = match quarters % 4 {
-            0 => return Ok(self.clone()),
-            1 => opencv::core::ROTATE_90_CLOCKWISE,
-            2 => opencv::core::ROTATE_180,
-            _ => opencv::core::ROTATE_90_COUNTERCLOCKWISE,
+    pub fn turned<'a>(
+        &'a self,
+        quarters: u8,
+        buffer: &'a mut Self,
+    ) -> Result<&'a Self, PixelError> {
+        let (code, (width, height)) = match quarters % 4 {
+            0 => return Ok(self),
+            1 => (opencv::core::ROTATE_90_CLOCKWISE, (self.height, self.width)),
+            2 => (opencv::core::ROTATE_180, (self.width, self.height)),
+            _ => (
+                opencv::core::ROTATE_90_COUNTERCLOCKWISE,
+                (self.height, self.width),
+            ),
         };
-        let swapped = quarters % 2 == 1;
-        let (width, height) = if swapped {
-            (self.height, self.width)
-        } else {
-            (self.width, self.height)
-        };
-        let mut result = Self::filled(width, height, [0; 3]);
-        {
-            let source = self.as_mat()?;
-            let mut target = result.as_mat_mut()?;
-            opencv::core::rotate(&source, &mut target, code)
-                .map_err(|error| PixelError::new("rotate", &error))?;
-        }
-        Ok(result)
+        buffer.reshape(width, height);
+        opencv::core::rotate(&self.as_mat()?, &mut buffer.as_mat_mut()?, code)
+            .map_err(|error| PixelError::new("rotate", &error))?;
+        Ok(buffer)
     }
 
     /// Where a point of [`Self::turned`]`(quarters)` lies in this picture.
@@ -203,22 +253,40 @@ impl Picture {
         }
     }
 
-    /// Luminance (ITU-R BT.601), one byte a pixel.
+    /// Luminance (ITU-R BT.601), one byte a pixel, instead of what `grey` held.
     ///
     /// # Errors
     /// When OpenCV fails.
-    pub fn luminance(&self) -> Result<Vec<u8>, PixelError> {
+    pub fn luminance_into(&self, grey: &mut Vec<u8>) -> Result<(), PixelError> {
         let failed = |error: opencv::Error| PixelError::new("cvtColor", &error);
-        let mut grey = vec![0_u8; self.rgb.len() / 3];
-        {
-            let source = self.as_mat()?;
-            let (rows, columns) = (source.rows(), source.cols());
-            let mut target = Mat::new_rows_cols_with_bytes_mut::<u8>(rows, columns, &mut grey)
-                .map_err(failed)?;
-            imgproc::cvt_color_def(&source, &mut target, imgproc::COLOR_RGB2GRAY)
-                .map_err(failed)?;
+        grey.resize(self.rgb.len() / 3, 0);
+        let source = self.as_mat()?;
+        let (rows, columns) = (source.rows(), source.cols());
+        let mut target =
+            Mat::new_rows_cols_with_bytes_mut::<u8>(rows, columns, grey).map_err(failed)?;
+        imgproc::cvt_color_def(&source, &mut target, imgproc::COLOR_RGB2GRAY).map_err(failed)
+    }
+
+    /// Makes a buffer black: nothing of its picture is left, nor of any it held before. The memory
+    /// is kept for the next picture, unless it is much.
+    pub fn wipe(&mut self) {
+        if self.rgb.capacity() > KEPT_BYTES_MAX {
+            *self = Self::default();
+        } else {
+            self.rgb.fill(0);
         }
-        Ok(grey)
+    }
+
+    /// Gives a buffer another size, for all of it to be written next. Sides of 0 become 1.
+    fn reshape(&mut self, width: u32, height: u32) {
+        let (width, height) = (width.max(1), height.max(1));
+        let bytes = width as usize * height as usize * 3;
+        // What is cut off would stay in the memory beyond the end, where no wipe reaches it.
+        if let Some(rest) = self.rgb.get_mut(bytes..) {
+            rest.fill(0);
+        }
+        self.rgb.resize(bytes, 0);
+        (self.width, self.height) = (width, height);
     }
 
     fn as_mat(&self) -> Result<opencv::boxed_ref::BoxedRef<'_, Mat>, PixelError> {
@@ -242,140 +310,47 @@ impl Picture {
     }
 }
 
-/// Scales pixels to `width × height`.
+/// Scales pixels to `wanted` (width and height) in `target`.
 ///
 /// Halves while it may and only then interpolates: OpenCV averages squares of four pixels some ten
 /// times faster than areas of another ratio.
-fn scaled(
+fn scale(
     source: &(impl MatTraitConst + ToInputArray),
-    width: u32,
-    height: u32,
-) -> Result<Picture, PixelError> {
+    wanted: (u32, u32),
+    target: &mut Picture,
+    step: &mut Picture,
+) -> Result<(), PixelError> {
+    let wanted = (wanted.0.max(1), wanted.1.max(1));
+    resize(source, wanted, target)?;
+    while (target.width, target.height) != wanted {
+        std::mem::swap(target, step);
+        resize(&step.as_mat()?, wanted, target)?;
+    }
+    Ok(())
+}
+
+/// The next step towards `wanted`: half the size, or `wanted` itself when half would be too small.
+fn resize(
+    source: &(impl MatTraitConst + ToInputArray),
+    (width, height): (u32, u32),
+    target: &mut Picture,
+) -> Result<(), PixelError> {
     let even_half = |length: i32| match u32::try_from(length) {
         Ok(length) if length % 2 == 0 => Some(length / 2),
         _ => None,
     };
-    if let (Some(half_width), Some(half_height)) =
-        (even_half(source.cols()), even_half(source.rows()))
-        && half_width >= width
-        && half_height >= height
-    {
-        let half = resized(source, half_width, half_height, imgproc::INTER_AREA)?;
-        if (half_width, half_height) == (width, height) {
-            return Ok(half);
-        }
-        return scaled(&half.as_mat()?, width, height);
-    }
+    let halves = even_half(source.cols()).zip(even_half(source.rows()));
     let skips_pixels = u32::try_from(source.cols()).is_ok_and(|columns| columns > 2 * width);
-    let how = if skips_pixels {
-        imgproc::INTER_AREA
-    } else {
-        imgproc::INTER_LINEAR
+    let ((width, height), how) = match halves {
+        Some(half) if half.0 >= width && half.1 >= height => (half, imgproc::INTER_AREA),
+        _ if skips_pixels => ((width, height), imgproc::INTER_AREA),
+        _ => ((width, height), imgproc::INTER_LINEAR),
     };
-    resized(source, width, height, how)
-}
-
-fn resized(
-    source: &(impl MatTraitConst + ToInputArray),
-    width: u32,
-    height: u32,
-    how: i32,
-) -> Result<Picture, PixelError> {
-    let mut result = Picture::filled(width, height, [0; 3]);
-    let size = result.cv_size();
-    {
-        let mut target = result.as_mat_mut()?;
-        imgproc::resize(source, &mut target, size, 0.0, 0.0, how)
-            .map_err(|error| PixelError::new("resize", &error))?;
-    }
-    Ok(result)
+    target.reshape(width, height);
+    let size = target.cv_size();
+    imgproc::resize(source, &mut target.as_mat_mut()?, size, 0.0, 0.0, how)
+        .map_err(|error| PixelError::new("resize", &error))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// 3×2: the red channel counts pixels.
-    fn counted() -> Picture {
-        Picture::new(3, 2, (0..6).flat_map(|n| [n, 0, 0]).collect()).expect("sizes agree")
-    }
-
-    fn red_at(picture: &Picture, x: u32, y: u32) -> u8 {
-        picture.rgb()[((y * picture.width() + x) * 3) as usize]
-    }
-
-    #[test]
-    fn a_picture_needs_exactly_its_bytes() {
-        assert!(Picture::new(2, 2, vec![0; 11]).is_none());
-        assert!(Picture::new(0, 2, vec![]).is_none());
-        assert!(Picture::new(2, 2, vec![0; 12]).is_some());
-    }
-
-    #[test]
-    fn unturn_undoes_turned() {
-        let picture = counted();
-        for quarters in 0..4 {
-            let turned = picture.turned(quarters).expect("turns");
-            for y in 0..turned.height() {
-                for x in 0..turned.width() {
-                    // Pixel centres map to pixel centres.
-                    let centre = Point::new(x as f32 + 0.5, y as f32 + 0.5);
-                    let there = picture.unturn(quarters, centre);
-                    let value = red_at(&picture, there.x as u32, there.y as u32);
-                    assert_eq!(red_at(&turned, x, y), value, "{quarters} {x} {y}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn debug_shows_no_pixels() {
-        assert_eq!(format!("{:?}", counted()), "Picture(3×2)");
-    }
-
-    #[test]
-    fn a_window_is_scaled_and_has_a_border_outside() {
-        let left_red = (0..16 * 16).flat_map(|n| if n % 16 < 8 { [200, 0, 0] } else { [0; 3] });
-        let picture = Picture::new(16, 16, left_red.collect()).expect("sizes agree");
-        let inside = picture.window((4, 4), 8, 2, 9).expect("works");
-        assert_eq!(inside.rgb(), [200, 0, 0, 0, 0, 0].repeat(2));
-        for corner in [
-            (-40, 0),
-            (0, -40),
-            (17, 0),
-            (0, i32::MAX - 50),
-            (i32::MIN, 0),
-        ] {
-            let outside = picture.window(corner, 16, 4, 9).expect("works");
-            assert_eq!(outside.rgb(), [9; 48], "{corner:?}");
-        }
-        let enlarged = picture.window((0, 0), 4, 8, 9).expect("works");
-        assert_eq!(red_at(&enlarged, 2, 2), 200);
-    }
-
-    #[test]
-    fn resizing_keeps_a_flat_colour() {
-        let flat = Picture::filled(10, 10, [7, 8, 9]);
-        assert_eq!(
-            flat.resized(3, 4).expect("resizes").rgb(),
-            [7, 8, 9].repeat(12)
-        );
-        assert_eq!(
-            flat.resized(13, 14).expect("resizes").rgb(),
-            [7, 8, 9].repeat(182)
-        );
-        assert_eq!(flat.resized(1, 1).expect("resizes").rgb(), [7, 8, 9]);
-    }
-
-    #[test]
-    fn shrinking_averages_all_pixels() {
-        // Columns of 0 and 200 in turn: whoever skips pixels sees only one of them.
-        let stripes = (0..64 * 48).flat_map(|n| [if n % 2 == 0 { 0 } else { 200 }; 3]);
-        let picture = Picture::new(64, 48, stripes.collect()).expect("sizes agree");
-        for (width, height) in [(32, 24), (16, 12), (12, 9), (10, 7)] {
-            let small = picture.resized(width, height).expect("resizes");
-            let near = |value: &u8| (95..=105).contains(value);
-            assert!(small.rgb().iter().all(near), "{width}×{height}");
-        }
-    }
-}
+mod tests;

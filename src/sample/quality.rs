@@ -205,11 +205,15 @@ pub struct Subject<'a> {
     pub inside: &'a [bool],
 }
 
-/// Measures one face.
+/// Measures one face. `luminance` is a buffer for that of the crop.
 ///
 /// # Errors
 /// When an image operation fails.
-pub fn assess(subject: &Subject<'_>, limit: u8) -> Result<Vec<QualityMeasure>, PixelError> {
+pub fn assess(
+    subject: &Subject<'_>,
+    limit: u8,
+    luminance: &mut Vec<u8>,
+) -> Result<Vec<QualityMeasure>, PixelError> {
     let Subject {
         picture,
         face,
@@ -217,8 +221,8 @@ pub fn assess(subject: &Subject<'_>, limit: u8) -> Result<Vec<QualityMeasure>, P
         crop,
         inside,
     } = *subject;
-    let luminance = crop.luminance()?;
-    let light = exposure::measure(&luminance, inside, crop.width() as usize);
+    crop.luminance_into(luminance)?;
+    let light = exposure::measure(luminance, inside, crop.width() as usize);
     let angles = pose::estimate(&face.landmarks, quarter_turns);
     let backlight = exposure::surroundings(picture, face.rect).map(|around| around - light.mean);
     let native = |component: Component| match component {

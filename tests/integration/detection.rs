@@ -11,7 +11,7 @@ use padan::app::App;
 use padan::decision::{Decision, ReasonCode};
 use padan::engine::Class;
 use padan::sample::SampleRole;
-use padan::sample::detect::{Detection, FaceChoice, locate};
+use padan::sample::detect::{Detection, FaceChoice, Workspace, locate};
 use padan::sample::geometry::{Face, Point};
 use padan::verify::{Reference, Urgency, Verification, VerifyTask};
 
@@ -30,6 +30,7 @@ fn located_as(picture: &RgbImage, role: SampleRole) -> Detection {
     let picture = support::as_picture(picture);
     locate(
         &mut support::detector(),
+        &mut Workspace::default(),
         &picture,
         role,
         FaceChoice::Largest,
@@ -154,6 +155,7 @@ fn a_face_is_found_in_a_120_by_160_portrait_of_at_most_4_kilobytes() {
         let role = SampleRole::Reference;
         let found = locate(
             &mut support::detector(),
+            &mut Workspace::default(),
             &picture,
             role,
             FaceChoice::Largest,

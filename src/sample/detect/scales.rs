@@ -1,6 +1,6 @@
 //! A picture, and itself at half the size when several passes shrink it.
 
-use crate::sample::picture::{Picture, PixelError};
+use crate::sample::picture::{Picture, PixelError, Window};
 
 /// Longer side, pixels, from which every pass shrinks a picture to less than half.
 const LARGE: u32 = 1280;
@@ -11,53 +11,72 @@ pub struct Scales<'a> {
     pub full: &'a Picture,
     /// Shrinking begins with halving (see [`Picture::resized`]): for a large picture that is the
     /// costly part, and it is the same for all passes.
-    half: Option<Picture>,
+    half: Option<&'a Picture>,
 }
 
 impl<'a> Scales<'a> {
-    /// The scales of `full`.
+    /// The scales of `full`; `half` is the buffer for the halved picture.
     ///
     /// # Errors
     /// When OpenCV fails.
-    pub fn of(full: &'a Picture) -> Result<Self, PixelError> {
+    pub fn of(full: &'a Picture, half: &'a mut Picture) -> Result<Self, PixelError> {
         let (width, height) = (full.width(), full.height());
         let halves = width.is_multiple_of(2) && height.is_multiple_of(2);
-        let half = (halves && full.longer_side() >= LARGE)
-            .then(|| full.resized(width / 2, height / 2))
-            .transpose()?;
+        if !halves || full.longer_side() < LARGE {
+            return Ok(Self::one(full));
+        }
+        full.halve_into(half)?;
+        let half = Some(&*half);
         Ok(Self { full, half })
     }
 
-    /// The picture at the given size.
-    ///
-    /// # Errors
-    /// When OpenCV fails.
-    pub fn resized(&self, width: u32, height: u32) -> Result<Picture, PixelError> {
-        match &self.half {
-            Some(half) if width <= half.width() && height <= half.height() => {
-                half.resized(width, height)
-            }
-            _ => self.full.resized(width, height),
-        }
+    /// `full` alone.
+    pub fn one(full: &'a Picture) -> Self {
+        Self { full, half: None }
     }
 
-    /// A window of the picture, as [`Picture::window`].
+    /// Puts the picture at the given size into `target`, as [`Picture::resize_into`].
     ///
     /// # Errors
     /// When OpenCV fails.
-    pub fn window(
+    pub fn resize_into(
         &self,
-        (left, top): (i32, i32),
-        reach: u32,
-        side: u32,
-        border: u8,
-    ) -> Result<Picture, PixelError> {
+        size: (u32, u32),
+        target: &mut Picture,
+        step: &mut Picture,
+    ) -> Result<(), PixelError> {
+        let source = match self.half {
+            Some(half) if size.0 <= half.width() && size.1 <= half.height() => half,
+            _ => self.full,
+        };
+        source.resize_into(size, target, step)
+    }
+
+    /// Puts a window of the picture into `target`, as [`Picture::window_into`].
+    ///
+    /// # Errors
+    /// When OpenCV fails.
+    pub fn window_into(
+        &self,
+        window: Window,
+        target: &mut Picture,
+        step: &mut Picture,
+    ) -> Result<(), PixelError> {
+        let Window {
+            left, top, reach, ..
+        } = window;
         let is_even = left % 2 == 0 && top % 2 == 0 && reach.is_multiple_of(2);
-        match &self.half {
-            Some(half) if is_even && reach / 2 >= side => {
-                half.window((left / 2, top / 2), reach / 2, side, border)
+        match self.half {
+            Some(half) if is_even && reach / 2 >= window.side => {
+                let window = Window {
+                    left: left / 2,
+                    top: top / 2,
+                    reach: reach / 2,
+                    ..window
+                };
+                half.window_into(window, target, step)
             }
-            _ => self.full.window((left, top), reach, side, border),
+            _ => self.full.window_into(window, target, step),
         }
     }
 }
@@ -66,25 +85,42 @@ impl<'a> Scales<'a> {
 mod tests {
     use super::*;
 
+    fn buffers() -> (Picture, Picture, Picture) {
+        Default::default()
+    }
+
     #[test]
     fn a_pass_sees_the_same_pixels_whether_the_picture_was_halved_before_or_not() {
         let noise = |n: u32| (n.wrapping_mul(2_654_435_761) >> 24) as u8;
         let pixels = (0..1280 * 960 * 3).map(noise).collect();
         let picture = Picture::new(1280, 960, pixels).expect("sizes agree");
-        let scales = Scales::of(&picture).expect("halves");
+        let (mut half, mut seen, mut step) = buffers();
+        let scales = Scales::of(&picture, &mut half).expect("halves");
         assert!(scales.half.is_some());
         for (width, height) in [(192, 144), (320, 240), (640, 480), (800, 600)] {
             let direct = picture.resized(width, height).expect("resizes");
-            assert_eq!(scales.resized(width, height).expect("resizes"), direct);
+            let done = scales.resize_into((width, height), &mut seen, &mut step);
+            done.expect("resizes");
+            assert_eq!(seen, direct);
         }
-        for (corner, reach) in [
+        let mut direct = Picture::default();
+        for ((left, top), reach) in [
             ((100, 60), 512),
             ((101, 60), 512),
             ((-20, 8), 512),
             ((8, 8), 200),
         ] {
-            let direct = picture.window(corner, reach, 128, 9).expect("works");
-            let seen = scales.window(corner, reach, 128, 9).expect("works");
+            let window = Window {
+                left,
+                top,
+                reach,
+                side: 128,
+                border: 9,
+            };
+            let done = picture.window_into(window, &mut direct, &mut step);
+            done.expect("works");
+            let done = scales.window_into(window, &mut seen, &mut step);
+            done.expect("works");
             let worst = direct
                 .rgb()
                 .iter()
@@ -93,8 +129,8 @@ mod tests {
                 .max();
             // Outside, the one warps and the other averages first.
             assert!(
-                corner.0 < 0 || worst <= Some(1),
-                "{corner:?} {reach}: {worst:?}"
+                left < 0 || worst <= Some(1),
+                "{left} {top} {reach}: {worst:?}"
             );
         }
     }
@@ -103,9 +139,12 @@ mod tests {
     fn small_and_odd_pictures_have_one_scale() {
         for (width, height) in [(1278, 960), (1281, 960), (1280, 961), (1, 1)] {
             let picture = Picture::filled(width, height, [1, 2, 3]);
-            let scales = Scales::of(&picture).expect("works");
+            let (mut half, mut seen, mut step) = buffers();
+            let scales = Scales::of(&picture, &mut half).expect("works");
             assert!(scales.half.is_none());
-            assert_eq!(scales.resized(1, 1).expect("resizes").rgb(), [1, 2, 3]);
+            let done = scales.resize_into((1, 1), &mut seen, &mut step);
+            done.expect("resizes");
+            assert_eq!(seen.rgb(), [1, 2, 3]);
         }
     }
 }

@@ -47,8 +47,10 @@ fn locate_scripted(
         shown: Vec::new(),
     };
     let picture = Picture::filled(size.0, size.1, [90; 3]);
-    let found = locate(&mut detector, &picture, role, FaceChoice::Largest).expect("no failure");
-    (found, detector.shown)
+    let mut workspace = Workspace::default();
+    let choice = FaceChoice::Largest;
+    let found = locate(&mut detector, &mut workspace, &picture, role, choice);
+    (found.expect("no failure"), detector.shown)
 }
 
 #[test]
@@ -203,6 +205,7 @@ fn the_central_face_can_be_meant_instead_of_the_largest() {
     let picture = Picture::filled(192, 144, [90; 3]);
     let found = locate(
         &mut detector,
+        &mut Workspace::default(),
         &picture,
         SampleRole::Probe,
         FaceChoice::Central,
@@ -222,4 +225,34 @@ fn one_pixel_and_extreme_shapes_are_pictures_without_a_face() {
                 .all(|(width, height)| *width <= 640 && *height <= 640)
         );
     }
+}
+
+#[test]
+fn a_wiped_workspace_holds_nothing_of_the_sample() {
+    // Nothing is found upright, and a face in a turn: every kind of view is made.
+    let answers = [vec![], vec![], vec![face(0.0, 0.0, 60.0, 0.94)]];
+    let mut detector = Scripted {
+        answers: answers.into(),
+        shown: Vec::new(),
+    };
+    let picture = Picture::filled(1280, 960, [90; 3]);
+    let mut workspace = Workspace::default();
+    let choice = FaceChoice::Largest;
+    let found = locate(
+        &mut detector,
+        &mut workspace,
+        &picture,
+        SampleRole::Probe,
+        choice,
+    );
+    assert_eq!(found.expect("no failure").quarter_turns, 1);
+    let pixels = |workspace: &mut Workspace| {
+        let views = workspace.views.all().map(|view| view.rgb().to_vec());
+        [&views[..], &[workspace.half.rgb().to_vec()]].concat()
+    };
+    let shown = |view: &Vec<u8>| view.contains(&90);
+    assert!(pixels(&mut workspace).iter().all(shown));
+    workspace.wipe();
+    let is_black = |view: &Vec<u8>| view.iter().all(|value| *value == 0);
+    assert!(pixels(&mut workspace).iter().all(is_black));
 }

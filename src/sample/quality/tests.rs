@@ -1,5 +1,5 @@
 use super::*;
-use crate::sample::align::{ARCFACE_112, aligned_crop, pixels_inside};
+use crate::sample::align::{ARCFACE_112, AlignedFace, aligned_crop};
 use crate::sample::geometry::{Landmarks, Point, Rect};
 
 /// A textured picture with a frontal face of 112 pixels at (100, 100).
@@ -26,15 +26,17 @@ fn scene(light: f64) -> (Picture, Face, Picture) {
 }
 
 fn measures_of(picture: &Picture, face: &Face, crop: &Picture, limit: u8) -> Vec<QualityMeasure> {
-    let inside = pixels_inside(picture, &face.landmarks, &ARCFACE_112).expect("aligns");
+    let mut aligned = AlignedFace::default();
+    let made = aligned.align(picture, &face.landmarks, &ARCFACE_112);
+    made.expect("aligns");
     let subject = Subject {
         picture,
         face,
         quarter_turns: 0,
         crop,
-        inside: &inside,
+        inside: aligned.inside(),
     };
-    assess(&subject, limit).expect("measures")
+    assess(&subject, limit, &mut Vec::new()).expect("measures")
 }
 
 fn faults_of(picture: &Picture, face: &Face, crop: &Picture, limit: u8) -> Vec<ReasonCode> {
