@@ -23,7 +23,7 @@ use padan::model::{Manifest, ModelTask, OrtEmbedder, Profile, Runtime, YunetDete
 use padan::pipeline::{Goal, Pipeline, SampleTask};
 use padan::sample::SampleRole;
 use padan::sample::align::{aligned_crop, pixels_inside};
-use padan::sample::decode::{ImageLimits, decode};
+use padan::sample::decode::{ImageLimits, Reduction, decode};
 use padan::sample::detect::{FaceChoice, locate};
 use padan::sample::picture::Picture;
 use padan::sample::quality::{self, Subject};
@@ -149,6 +149,7 @@ fn count_stages(models: &Models, image: &Bytes) -> Vec<AllocationInfo> {
     let (crop, inside): (Picture, Vec<bool>) = align();
     let subject = Subject {
         picture: &picture,
+        reduction: Reduction::None,
         face: &face,
         quarter_turns: found.quarter_turns,
         crop: &crop,

@@ -71,6 +71,8 @@ pub struct Found {
     pub faces: Vec<Face>,
     /// Clockwise quarter turns that bring the picture upright.
     pub quarter_turns: u8,
+    /// Faces that a closer look confirmed; others may have been dropped.
+    pub by_closer_looks: bool,
     /// Pixels of the pass for one pixel of the picture.
     scale: f32,
 }
@@ -168,6 +170,7 @@ fn pass(
     Ok(Found {
         faces: faces.iter().map(|face| face.map(back)).collect(),
         quarter_turns: 0,
+        by_closer_looks: false,
         scale,
     })
 }
@@ -206,6 +209,7 @@ fn better_turn(
         Found {
             faces: seen.faces.iter().map(|face| face.map(back)).collect(),
             quarter_turns,
+            by_closer_looks: false,
             scale: seen.scale * scale,
         }
     }))
@@ -218,7 +222,11 @@ fn fine_pass(detector: &mut dyn FaceDetector, picture: &Scales<'_>) -> Result<Fo
     for face in found.faces.iter().take(CONFIRMED_MAX) {
         faces.extend(look_at(detector, picture, face, 0, &CONFIRMATION)?);
     }
-    Ok(Found { faces, ..found })
+    Ok(Found {
+        faces,
+        by_closer_looks: true,
+        ..found
+    })
 }
 
 /// One face seen again, larger; absent when there is no face in that place.
