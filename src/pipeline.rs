@@ -1,18 +1,22 @@
 //! Everything a lane does with one sample: decode ► detect ► align ► assess ► embed.
 
+mod find;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use find::Found;
+
 use crate::decision::ReasonCode;
 use crate::embed::{FaceEmbedder, InferenceError, Template};
 use crate::engine::{Checkpoint, Stopped, Worker};
 use crate::sample::align::AlignError;
-use crate::sample::decode::{self, DecodeError, ImageLimits};
-use crate::sample::detect::{self, DetectError, Detection, FaceChoice, FaceDetector};
+use crate::sample::decode::{DecodeError, ImageLimits, Reduction};
+use crate::sample::detect::{DetectError, FaceChoice, FaceDetector};
 use crate::sample::geometry::Face;
-use crate::sample::picture::{Picture, PixelError};
+use crate::sample::picture::PixelError;
 use crate::sample::quality::{self, QualityLimits, QualityMeasure, Subject};
 use crate::sample::{SampleRole, Workspace};
 
@@ -68,12 +72,14 @@ pub struct SampleResult {
     pub width: u32,
     /// Height after EXIF orientation, pixels.
     pub height: u32,
-    /// Faces, largest first.
+    /// Faces, largest first, in pixels of the sample.
     pub faces: Vec<Face>,
     /// Index of the assessed face in `faces`.
     pub selected: Option<usize>,
     /// Clockwise quarter turns that bring the picture upright.
     pub quarter_turns: u8,
+    /// How much smaller than the sample the picture was that all this was seen in.
+    pub reduction: Reduction,
     /// Measures of the selected face.
     pub quality: Vec<QualityMeasure>,
     /// What is wrong, worst first; empty when fit for comparison.
@@ -187,17 +193,9 @@ impl Pipeline {
         checkpoint: &Checkpoint<'_>,
     ) -> Result<SampleResult, SampleError> {
         let mut times = SampleTimes::default();
-        let picture = timed(&mut times.decode, || {
-            decode::decode(&task.image, &self.settings.image)
-        })?;
+        let found = self.find(task, checkpoint, &mut times)?;
         checkpoint.check()?;
-        let detection = timed(&mut times.detect, || {
-            let detector = self.detector.as_mut();
-            let workspace = &mut self.workspace.detect;
-            detect::locate(detector, workspace, &picture, task.role, task.choice)
-        })?;
-        checkpoint.check()?;
-        let (mut result, is_aligned) = self.examine(task.role, &picture, detection, times)?;
+        let (mut result, is_aligned) = self.examine(task.role, found, times)?;
         checkpoint.check()?;
         if is_aligned {
             self.embed(task.goal, &mut result)?;
@@ -209,10 +207,11 @@ impl Pipeline {
     fn examine(
         &mut self,
         role: SampleRole,
-        picture: &Picture,
-        detection: Detection,
+        found: Found,
         mut times: SampleTimes,
     ) -> Result<(SampleResult, bool), SampleError> {
+        let Found { decoded, detection } = found;
+        let (picture, reduction) = (&decoded.picture, decoded.reduction);
         let mut faults = detection.faults;
         let selected = detection
             .selected
@@ -221,14 +220,16 @@ impl Pipeline {
         let mut quality = Vec::new();
         if let Some(face) = selected {
             let template = self.embedder.alignment();
+            let landmarks = reduction.to_pixel_centres(&face.landmarks);
             let aligned = &mut self.workspace.face;
             let done = timed(&mut times.align, || {
-                aligned.align(picture, &face.landmarks, template)
+                aligned.align(picture, &landmarks, template)
             });
             match done {
                 Ok(()) => {
                     let subject = Subject {
                         picture,
+                        reduction,
                         face,
                         quarter_turns: detection.quarter_turns,
                         crop: aligned.crop(),
@@ -250,11 +251,12 @@ impl Pipeline {
         faults.sort_unstable();
         faults.dedup();
         let result = SampleResult {
-            width: picture.width(),
-            height: picture.height(),
+            width: decoded.sample_width(),
+            height: decoded.sample_height(),
             faces: detection.faces,
             selected: detection.selected,
             quarter_turns: detection.quarter_turns,
+            reduction,
             quality,
             faults,
             template: None,
@@ -298,11 +300,11 @@ impl Worker for Pipeline {
     }
 }
 
-/// Runs `work` and writes how long it took.
+/// Runs `work` and adds how long it took.
 fn timed<T>(took: &mut Duration, work: impl FnOnce() -> T) -> T {
     let started = Instant::now();
     let result = work();
-    *took = started.elapsed();
+    *took += started.elapsed();
     result
 }
 

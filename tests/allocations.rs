@@ -21,7 +21,7 @@ use padan::embed::FaceEmbedder;
 use padan::engine::Checkpoint;
 use padan::model::{Manifest, ModelTask, OrtEmbedder, Profile, Runtime, YunetDetector};
 use padan::pipeline::{Goal, Pipeline, SampleTask};
-use padan::sample::decode::{ImageLimits, decode};
+use padan::sample::decode::{ImageLimits, Reduction, decode};
 use padan::sample::detect::{FaceChoice, locate};
 use padan::sample::quality::{self, Subject};
 use padan::sample::{SampleRole, Workspace};
@@ -158,6 +158,7 @@ fn count_stages(models: &Models, image: &Bytes) -> Vec<AllocationInfo> {
     ];
     let subject = Subject {
         picture: &picture,
+        reduction: Reduction::None,
         face: &face,
         quarter_turns: found.quarter_turns,
         crop: aligned.crop(),

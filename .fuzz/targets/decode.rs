@@ -1,10 +1,10 @@
 //! Any bytes are a picture within the limits, or a refusal; never a panic, never more memory than
-//! the limits allow.
+//! the limits allow. Reduced or not, it is a picture of the same size.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use padan::sample::decode::{DecodeError, ImageLimits, decode};
+use padan::sample::decode::{DecodeError, Decoded, ImageLimits, Reduction, decode, decode_at};
 
 /// Small, so that a run sees many files; the code does not depend on them.
 const LIMITS: ImageLimits = ImageLimits {
@@ -14,7 +14,8 @@ const LIMITS: ImageLimits = ImageLimits {
 };
 
 fuzz_target!(|bytes: &[u8]| {
-    match decode(bytes, &LIMITS) {
+    let whole = decode(bytes, &LIMITS);
+    match &whole {
         Ok(picture) => {
             let (width, height) = (picture.width(), picture.height());
             let pixels = u64::from(width) * u64::from(height);
@@ -25,5 +26,18 @@ fuzz_target!(|bytes: &[u8]| {
         }
         Err(DecodeError::Empty) => assert!(bytes.is_empty()),
         Err(error) => assert!(!error.to_string().is_empty()),
+    }
+    for reduction in Reduction::ALL {
+        let Ok(reduced) = decode_at(bytes, &LIMITS, reduction) else {
+            continue;
+        };
+        let Decoded { picture, reduction } = &reduced;
+        let pixels = u64::from(picture.width()) * u64::from(picture.height());
+        assert_eq!(picture.rgb().len() as u64, pixels * 3);
+        let (width, height) = (reduced.sample_width(), reduced.sample_height());
+        assert!(u64::from(width) * u64::from(height) <= LIMITS.image_pixels_max);
+        if let Ok(whole) = &whole {
+            assert_eq!((width, height), (whole.width(), whole.height()), "{reduction:?}");
+        }
     }
 });

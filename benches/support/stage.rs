@@ -14,7 +14,7 @@ use padan::model::{OrtEmbedder, YunetDetector};
 use padan::pipeline::{Goal, Pipeline, SampleTask};
 use padan::sample::SampleRole;
 use padan::sample::align::{AlignedFace, AlignmentTemplate};
-use padan::sample::decode::{ImageLimits, decode};
+use padan::sample::decode::{ImageLimits, Reduction, decode};
 use padan::sample::detect::{self, FaceChoice, FaceDetector, locate};
 use padan::sample::geometry::Face;
 use padan::sample::picture::Picture;
@@ -274,6 +274,7 @@ fn assess_stage(sample: &Rc<Prepared>, models: &Models) -> Stage {
     stage(format!("assess {}", sample.name), false, move || {
         let subject = Subject {
             picture: &sample.picture,
+            reduction: Reduction::None,
             face: &sample.face,
             quarter_turns: sample.quarter_turns,
             crop: sample.aligned.crop(),

@@ -2,6 +2,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::embed::{ContractId, Embedding};
+use crate::sample::picture::Picture;
 use crate::sample::align::{ARCFACE_112, AlignmentTemplate};
 use crate::sample::geometry::{Landmarks, Point, Rect};
 

@@ -70,6 +70,18 @@ pub fn similarity_transform(
     ])
 }
 
+/// Pixels of the picture for one of the crop, along a side.
+///
+/// # Errors
+/// When the landmarks coincide.
+pub fn density(
+    landmarks: &Landmarks,
+    template: &AlignmentTemplate,
+) -> Result<f64, DegenerateLandmarks> {
+    let [[cosine, ..], [sine, ..]] = similarity_transform(&landmarks.points(), &template.points)?;
+    Ok(cosine.hypot(sine).recip())
+}
+
 fn mean(points: &[Point; 5]) -> (f64, f64) {
     let x: f64 = points.iter().map(|p| f64::from(p.x)).sum();
     let y: f64 = points.iter().map(|p| f64::from(p.y)).sum();
@@ -260,6 +272,15 @@ mod tests {
         assert_eq!(inside(112, 112), 112 * 112);
         assert_eq!(inside(112, 56), 112 * 56);
         assert_eq!(inside(40, 200), 40 * 112);
+    }
+
+    #[test]
+    fn a_face_three_times_as_large_as_the_crop_has_three_pixels_for_one() {
+        let enlarged = ARCFACE_112
+            .points
+            .map(|p| Point::new(p.y * -3.0, p.x * 3.0));
+        let density = density(&Landmarks::from_points(enlarged), &ARCFACE_112);
+        assert!((density.expect("not degenerate") - 3.0).abs() < 1e-5);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Untrusted bytes to an upright [`Picture`], under limits that are checked before allocation.
 //!
-//! Only memory-safe decoders of the `image` crate are used. What a container claims is checked
-//! first: its format by signature, its size in bytes and pixels, for JPEG also its completeness
-//! and number of scans (a progressive file may ask for thousands of passes over the picture).
+//! Only memory-safe decoders are used: those of the `image` crate and, for large JPEGs, one that
+//! makes them smaller as it decodes. What a container claims is checked first: its format by
+//! signature, its size in bytes and pixels, for JPEG also its completeness and number of scans (a
+//! progressive file may ask for thousands of passes over the picture).
 
 mod format;
 mod jpeg;
+mod reduction;
+mod scaled;
 mod webp;
 
 use std::io::Cursor;
@@ -13,6 +16,7 @@ use std::io::Cursor;
 use image::{DynamicImage, ImageDecoder, ImageError};
 
 pub use format::ImageFormat;
+pub use reduction::{Decoded, REDUCED_PIXELS_MIN, Reduction};
 
 use super::picture::Picture;
 
@@ -98,6 +102,40 @@ pub enum DecodeError {
 /// # Errors
 /// When the bytes are not one acceptable image; see [`DecodeError`].
 pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, DecodeError> {
+    Ok(decode_at(bytes, limits, Reduction::None)?.picture)
+}
+
+/// The same, with the strongest reduction that serves detection, if its size makes it worthwhile.
+///
+/// The passes of detection shrink a picture to 640 pixels and less, so they see in the reduced
+/// picture the faces that they see in the whole one. What looks closer does not: whoever needs
+/// more of a face than there is in the reduced picture decodes it again, by [`decode_at`].
+///
+/// # Errors
+/// When the bytes are not one acceptable image; see [`DecodeError`].
+pub fn decode_for_detection(bytes: &[u8], limits: &ImageLimits) -> Result<Decoded, DecodeError> {
+    decode_by(bytes, limits, Reduction::for_detection)
+}
+
+/// The same at this reduction, where the file allows it: a JPEG as cameras write it, with sides
+/// that are multiples of the reduction's factor. Otherwise not reduced at all.
+///
+/// # Errors
+/// When the bytes are not one acceptable image; see [`DecodeError`].
+pub fn decode_at(
+    bytes: &[u8],
+    limits: &ImageLimits,
+    reduction: Reduction,
+) -> Result<Decoded, DecodeError> {
+    decode_by(bytes, limits, |_, _| reduction)
+}
+
+/// Decodes at the reduction that `choose` finds for the width and height of the file.
+fn decode_by(
+    bytes: &[u8],
+    limits: &ImageLimits,
+    choose: impl Fn(u32, u32) -> Reduction,
+) -> Result<Decoded, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);
     }
@@ -108,44 +146,48 @@ pub fn decode(bytes: &[u8], limits: &ImageLimits) -> Result<Picture, DecodeError
         });
     }
     let format = format::sniff(bytes)?;
-    match format {
-        ImageFormat::Jpeg => jpeg::check_structure(bytes)?,
-        ImageFormat::WebP => webp::check_structure(bytes)?,
-        ImageFormat::Png => {}
-    }
-    let decoded = match format {
-        ImageFormat::Jpeg => upright(
-            image::codecs::jpeg::JpegDecoder::new(Cursor::new(bytes)),
-            format,
-            limits,
-        ),
-        ImageFormat::Png => upright(
-            image::codecs::png::PngDecoder::new(Cursor::new(bytes)),
-            format,
-            limits,
-        ),
-        ImageFormat::WebP => upright(
-            image::codecs::webp::WebPDecoder::new(Cursor::new(bytes)),
-            format,
-            limits,
-        ),
+    let refused = |error: ImageError| classify(&error, format);
+    let source = || Cursor::new(bytes);
+    let (image, reduction) = match format {
+        ImageFormat::Jpeg => {
+            let is_plain = jpeg::check_structure(bytes)?.is_plain();
+            let decoder = image::codecs::jpeg::JpegDecoder::new(source()).map_err(refused)?;
+            upright(decoder, format, limits, |width, height| {
+                let reduction = choose(width, height);
+                let is_due = is_plain && reduction != Reduction::None;
+                let image = is_due.then(|| scaled::decode(bytes, (width, height), reduction));
+                Some((image.flatten()?, reduction))
+            })
+        }
+        ImageFormat::Png => {
+            let decoder = image::codecs::png::PngDecoder::new(source()).map_err(refused)?;
+            upright(decoder, format, limits, |_, _| None)
+        }
+        ImageFormat::WebP => {
+            webp::check_structure(bytes)?;
+            let decoder = image::codecs::webp::WebPDecoder::new(source()).map_err(refused)?;
+            upright(decoder, format, limits, |_, _| None)
+        }
     }?;
-    let rgb = if decoded.color().has_alpha() {
-        over_white(decoded)
+    let rgb = if image.color().has_alpha() {
+        over_white(image)
     } else {
-        decoded.into_rgb8()
+        image.into_rgb8()
     };
     let (width, height) = rgb.dimensions();
-    Picture::new(width, height, rgb.into_raw()).ok_or(DecodeError::Malformed { format })
+    let picture = Picture::new(width, height, rgb.into_raw());
+    let picture = picture.ok_or(DecodeError::Malformed { format })?;
+    Ok(Decoded { picture, reduction })
 }
 
+/// Checks the size, decodes (by `reduced`, if it can, else by `decoder`) and turns upright.
 fn upright(
-    decoder: Result<impl ImageDecoder, ImageError>,
+    mut decoder: impl ImageDecoder,
     format: ImageFormat,
     limits: &ImageLimits,
-) -> Result<DynamicImage, DecodeError> {
+    reduced: impl Fn(u32, u32) -> Option<(DynamicImage, Reduction)>,
+) -> Result<(DynamicImage, Reduction), DecodeError> {
     let refused = |error: ImageError| classify(&error, format);
-    let mut decoder = decoder.map_err(refused)?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
     if pixels > limits.image_pixels_max || width.max(height) > limits.image_side_px_max {
@@ -161,9 +203,15 @@ fn upright(
     allocation.max_alloc = Some(pixels * 16 + (1 << 20));
     decoder.set_limits(allocation).map_err(refused)?;
     let orientation = decoder.orientation().map_err(refused)?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(refused)?;
+    let (mut image, reduction) = match reduced(width, height) {
+        Some(reduced) => reduced,
+        None => {
+            let image = DynamicImage::from_decoder(decoder).map_err(refused)?;
+            (image, Reduction::None)
+        }
+    };
     image.apply_orientation(orientation);
-    Ok(image)
+    Ok((image, reduction))
 }
 
 fn classify(error: &ImageError, format: ImageFormat) -> DecodeError {

@@ -61,6 +61,10 @@ pub struct Detection {
     pub quarter_turns: u8,
     /// No face, or a second one.
     pub faults: Vec<ReasonCode>,
+    /// Found by the pass for small faces, which believes a face only after a closer look at it: in
+    /// a larger picture of the same sample it might believe others, too. All other passes shrink a
+    /// picture to 320 pixels and less, and find the same faces in any picture larger than that.
+    pub by_closer_looks: bool,
 }
 
 /// A second face in a probe is comparable from this share of the larger one's side: whoever is
@@ -124,6 +128,7 @@ pub fn locate(
         selected,
         quarter_turns: found.quarter_turns,
         faults,
+        by_closer_looks: found.by_closer_looks,
     })
 }
 

@@ -10,6 +10,7 @@ mod pose;
 mod scale;
 
 use super::SampleRole;
+use super::decode::Reduction;
 use super::geometry::Face;
 use super::picture::{Picture, PixelError};
 use crate::decision::ReasonCode;
@@ -193,9 +194,11 @@ const BACKLIT_LUMINANCE_MAX: f64 = 70.0;
 /// One face, as it is assessed.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {
-    /// The sample.
+    /// The sample, or a reduced picture of it.
     pub picture: &'a Picture,
-    /// The face in it.
+    /// How much smaller than the sample the picture is.
+    pub reduction: Reduction,
+    /// The face, in pixels of the sample.
     pub face: &'a Face,
     /// Clockwise quarter turns that bring the picture upright.
     pub quarter_turns: u8,
@@ -216,6 +219,7 @@ pub fn assess(
 ) -> Result<Vec<QualityMeasure>, PixelError> {
     let Subject {
         picture,
+        reduction,
         face,
         quarter_turns,
         crop,
@@ -224,7 +228,8 @@ pub fn assess(
     crop.luminance_into(luminance)?;
     let light = exposure::measure(luminance, inside, crop.width() as usize);
     let angles = pose::estimate(&face.landmarks, quarter_turns);
-    let backlight = exposure::surroundings(picture, face.rect).map(|around| around - light.mean);
+    let around = exposure::surroundings(picture, reduction.to_picture(face.rect));
+    let backlight = around.map(|around| around - light.mean);
     let native = |component: Component| match component {
         Component::FaceSide => Some(f64::from(face.rect.side())),
         Component::InterEyeDistance => Some(f64::from(face.landmarks.inter_eye_px())),

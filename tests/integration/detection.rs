@@ -1,6 +1,7 @@
 //! Finding faces with the real network: faces that fill the frame, small and lying ones, crowds,
 //! and pictures without any.
 
+mod reduced;
 mod scenes;
 
 use std::time::{Duration, Instant};

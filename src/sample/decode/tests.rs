@@ -240,10 +240,10 @@ fn a_large_jpeg_may_have_fewer_scans_than_a_small_one() {
     let frame = marker_at(&large, 0xC0);
     // 8000 × 3000 pixels.
     large[frame + 5..frame + 9].copy_from_slice(&[0x0B, 0xB8, 0x1F, 0x40]);
-    assert_eq!(jpeg::check_structure(&with_scans(&large, 10)), Ok(()));
+    assert!(jpeg::check_structure(&with_scans(&large, 10)).is_ok());
     let refused = jpeg::check_structure(&with_scans(&large, 11));
     assert_eq!(refused, Err(DecodeError::TooManyScans));
-    assert_eq!(jpeg::check_structure(&with_scans(&jpeg(), 11)), Ok(()));
+    assert!(jpeg::check_structure(&with_scans(&jpeg(), 11)).is_ok());
 }
 
 #[test]

@@ -98,6 +98,8 @@ pub struct Found {
     pub faces: Vec<Face>,
     /// Clockwise quarter turns that bring the picture upright.
     pub quarter_turns: u8,
+    /// Faces that a closer look confirmed; others may have been dropped.
+    pub by_closer_looks: bool,
     /// Pixels of the pass for one pixel of the picture.
     scale: f32,
 }
@@ -227,6 +229,7 @@ impl Search<'_> {
             Found {
                 faces: mapped(found.faces, back),
                 quarter_turns,
+                by_closer_looks: false,
                 scale: found.scale * scale,
             }
         }))
@@ -239,7 +242,11 @@ impl Search<'_> {
         for face in found.faces.iter().take(CONFIRMED_MAX) {
             faces.extend(self.look_at(face, 0, &CONFIRMATION)?);
         }
-        Ok(Found { faces, ..found })
+        Ok(Found {
+            faces,
+            by_closer_looks: true,
+            ..found
+        })
     }
 
     /// One face seen again, larger; absent when there is no face in that place.
@@ -321,6 +328,7 @@ fn pass(
     Ok(Found {
         faces: mapped(faces, back),
         quarter_turns: 0,
+        by_closer_looks: false,
         scale,
     })
 }

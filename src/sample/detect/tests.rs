@@ -62,6 +62,7 @@ fn a_clear_face_takes_one_pass_and_a_closer_look_and_comes_back_in_pixels_of_the
     );
     assert_eq!(shown, [(192, 144), (128, 128)]);
     assert_eq!(found.selected, Some(0));
+    assert!(!found.by_closer_looks);
     let rect = found.faces[0].rect;
     assert!(
         (rect.x - 320.0).abs() < 0.01 && (rect.width - 400.0).abs() < 0.01,
@@ -172,6 +173,7 @@ fn a_small_face_of_the_fine_pass_counts_only_when_confirmed() {
     let (found, shown) = locate_scripted(confirmed, (4000, 3000), SampleRole::Probe);
     assert_eq!(found.faults, []);
     assert!(shown.contains(&(224, 224)));
+    assert!(found.by_closer_looks);
     let centre = found.faces[0].rect.centre();
     assert!(
         (centre.x - 1937.5).abs() < 20.0 && (centre.y - 1312.5).abs() < 20.0,

@@ -31,6 +31,7 @@ fn measures_of(picture: &Picture, face: &Face, crop: &Picture, limit: u8) -> Vec
     made.expect("aligns");
     let subject = Subject {
         picture,
+        reduction: Reduction::None,
         face,
         quarter_turns: 0,
         crop,
@@ -113,6 +114,32 @@ fn what_cannot_be_assessed_does_not_fail() {
         (backlight.value, backlight.verdict()),
         (None, QualityVerdict::NotAssessed)
     );
+}
+
+#[test]
+fn a_reduced_picture_changes_no_measure_of_the_sample() {
+    let (picture, face, crop) = scene(1.0);
+    let mut aligned = AlignedFace::default();
+    let made = aligned.align(&picture, &face.landmarks, &ARCFACE_112);
+    made.expect("aligns");
+    let measured = |picture: &Picture, reduction| {
+        let subject = Subject {
+            picture,
+            reduction,
+            face: &face,
+            quarter_turns: 0,
+            crop: &crop,
+            inside: aligned.inside(),
+        };
+        assess(&subject, 50, &mut Vec::new()).expect("measures")
+    };
+    let whole = measured(&picture, Reduction::None);
+    let half = picture.resized(160, 160).expect("resizes");
+    for (whole, reduced) in whole.iter().zip(measured(&half, Reduction::Half)) {
+        let differ = (whole.native - reduced.native).abs();
+        assert!(differ < 1.0, "{:?}: {differ}", whole.component);
+        assert_eq!(whole.verdict(), reduced.verdict(), "{:?}", whole.component);
+    }
 }
 
 #[test]
