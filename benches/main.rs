@@ -11,6 +11,7 @@
     reason = "a bench fails by panicking, and its counts fit in a float"
 )]
 
+mod decoders;
 mod guard;
 mod instructions;
 mod request;
@@ -39,9 +40,11 @@ struct Arguments {
 enum Command {
     /// Time of each stage, by criterion.
     Stages(Output),
+    /// JPEG decoders side by side, on the selfie and on large pictures made from it.
+    Decoders(Output),
     /// Latency of one caller, throughput at saturation, behaviour below and beyond it.
     Request(RequestOptions),
-    /// Stages and requests in one table.
+    /// Stages, decoders and requests in one table.
     All(RequestOptions),
     /// Compares instruction counts and timed ratios with benches/baseline.toml.
     Guard {
@@ -87,6 +90,12 @@ fn main() -> ExitCode {
             stages::measure(&models, &mut report);
             report.finish(output.json.as_deref());
         }
+        Command::Decoders(output) => {
+            let models = Models::load();
+            let mut report = Report::new(&models);
+            decoders::measure(&models, &mut report);
+            report.finish(output.json.as_deref());
+        }
         Command::Request(options) => {
             let models = Models::with_embedder(options.embedder.as_deref());
             let mut report = Report::new(&models);
@@ -97,6 +106,7 @@ fn main() -> ExitCode {
             let models = Models::with_embedder(options.embedder.as_deref());
             let mut report = Report::new(&models);
             stages::measure(&models, &mut report);
+            decoders::measure(&models, &mut report);
             request::report(&models, options.seconds, &mut report);
             report.finish(options.output.json.as_deref());
         }

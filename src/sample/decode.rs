@@ -203,12 +203,11 @@ fn upright(
     allocation.max_alloc = Some(pixels * 16 + (1 << 20));
     decoder.set_limits(allocation).map_err(refused)?;
     let orientation = decoder.orientation().map_err(refused)?;
-    let (mut image, reduction) = match reduced(width, height) {
-        Some(reduced) => reduced,
-        None => {
-            let image = DynamicImage::from_decoder(decoder).map_err(refused)?;
-            (image, Reduction::None)
-        }
+    let (mut image, reduction) = if let Some(reduced) = reduced(width, height) {
+        reduced
+    } else {
+        let image = DynamicImage::from_decoder(decoder).map_err(refused)?;
+        (image, Reduction::None)
     };
     image.apply_orientation(orientation);
     Ok((image, reduction))

@@ -27,7 +27,7 @@ pub struct Structure {
 
 impl Structure {
     /// Whether it is what cameras write, and no decoder reads it in a way of its own: one frame, in
-    /// sequence and in one scan, grey or Y'CbCr.
+    /// sequence and in one scan, grey or luminance with two colour differences.
     ///
     /// Progressive pictures are not: three quarters of their time goes into coefficients of the
     /// whole picture, 2 bytes each, which no reduction saves (at a half, `jpeg-decoder` took as
