@@ -14,7 +14,7 @@ use image::{DynamicImage, RgbImage};
 use padan::model::YunetDetector;
 use padan::sample::SampleRole;
 use padan::sample::decode::{ImageLimits, Reduction, decode_at};
-use padan::sample::detect::{FaceChoice, locate};
+use padan::sample::detect::{FaceChoice, Workspace, locate};
 use serde_json::{Value, json};
 use zune_jpeg::zune_core::bytestream::ZCursor;
 
@@ -53,7 +53,7 @@ pub fn measure(models: &Models, report: &mut Report) {
     take_this_thread_alone();
     let mut rows = table(["picture", "decoder, 1 thread", "median ms", "least", "90 %"]);
     let mut figures = Vec::new();
-    let detector = RefCell::new(models.detector());
+    let detector = RefCell::new((models.detector(), Workspace::default()));
     for subject in subjects() {
         let mut ways = decoders(&subject.jpeg);
         ways.extend(with_faces(&detector, &subject.jpeg));
@@ -176,13 +176,16 @@ fn by_jpeg_decoder(jpeg: &Bytes, factor: u16) -> Vec<u8> {
 }
 
 /// From bytes to faces. The whole picture costs more than its decoding: it is shrunk for every pass.
-fn with_faces<'a>(detector: &'a RefCell<YunetDetector>, jpeg: &'a Bytes) -> Vec<Way<'a>> {
+fn with_faces<'a>(
+    detector: &'a RefCell<(YunetDetector, Workspace)>,
+    jpeg: &'a Bytes,
+) -> Vec<Way<'a>> {
     let at = |name, reduction| {
         let read = move || {
             let decoded = decode_at(jpeg, &ImageLimits::default(), reduction).expect("decodes");
-            let detector = &mut *detector.borrow_mut();
-            let role = SampleRole::Probe;
-            let found = locate(detector, &decoded.picture, role, FaceChoice::Largest);
+            let (detector, views) = &mut *detector.borrow_mut();
+            let (role, choice) = (SampleRole::Probe, FaceChoice::Largest);
+            let found = locate(detector, views, &decoded.picture, role, choice);
             assert!(black_box(found).expect("detects").selected.is_some());
         };
         way(name, read)

@@ -2,9 +2,9 @@ use std::cell::Cell;
 
 use super::*;
 use crate::embed::{ContractId, Embedding};
-use crate::sample::picture::Picture;
 use crate::sample::align::{ARCFACE_112, AlignmentTemplate};
 use crate::sample::geometry::{Landmarks, Point, Rect};
+use crate::sample::picture::Picture;
 
 /// Sees the same face in the middle of every picture.
 struct Sees;
