@@ -53,6 +53,9 @@
 //!   `tests/integration/bad_input.rs`).
 //! - No image, embedding or similarity reaches a log, a metric or an error text
 //!   (`tests/integration/privacy.rs`).
+//! - What a lane saw before changes nothing about a sample, bit for bit
+//!   (`tests/integration/reuse.rs`), and its workspace holds no face between two samples
+//!   (`pipeline::tests`).
 //! - Ready means: models loaded, warmed, and golden faces gave their known similarity
 //!   (`app::golden`, `tests/integration/start.rs`).
 

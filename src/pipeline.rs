@@ -305,3 +305,6 @@ fn timed<T>(took: &mut Duration, work: impl FnOnce() -> T) -> T {
     *took = started.elapsed();
     result
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,6 +134,14 @@ impl BatchWorker for DeviceSession {
     type Output = Embedded;
 
     fn run(&mut self, items: Vec<Planes>, bucket: usize) -> Result<Vec<Embedded>, String> {
+        let embedded = self.embedded(items, bucket);
+        self.session.wipe();
+        embedded
+    }
+}
+
+impl DeviceSession {
+    fn embedded(&mut self, items: Vec<Planes>, bucket: usize) -> Result<Vec<Embedded>, String> {
         let input = &mut self.session.planes;
         input.clear();
         for Planes(planes) in &items {
@@ -213,6 +221,7 @@ where
             ..self.identity.error(&error)
         })?;
         self.planes = embedded.planes.0;
+        self.planes.fill(0.0);
         embedded
             .embedding
             .map_err(|error| self.identity.error(&error))

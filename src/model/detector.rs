@@ -67,6 +67,20 @@ impl FaceDetector for YunetDetector {
             normalisation,
             &mut self.session.planes,
         );
+        let faces = self.faces(width, height, confidence_min);
+        self.session.wipe();
+        faces
+    }
+}
+
+impl YunetDetector {
+    /// What the network sees in the session's planes, of `width × height`.
+    fn faces(
+        &mut self,
+        width: usize,
+        height: usize,
+        confidence_min: f32,
+    ) -> Result<Vec<Face>, InferenceError> {
         let outputs = self.session.run(height, width)?;
         let mut grids = Vec::with_capacity(STRIDES.len());
         for (stride, names) in STRIDES.into_iter().zip(&self.names) {

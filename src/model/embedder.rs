@@ -95,6 +95,14 @@ impl FaceEmbedder for OrtEmbedder {
     }
 
     fn embed(&mut self, crop: &Picture) -> Result<Embedding, InferenceError> {
+        let embedding = self.embedding_of(crop);
+        self.session.wipe();
+        embedding
+    }
+}
+
+impl OrtEmbedder {
+    fn embedding_of(&mut self, crop: &Picture) -> Result<Embedding, InferenceError> {
         let identity = &self.identity;
         let side = identity.side_of(crop)?;
         let outputs = match self.layout {

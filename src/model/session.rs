@@ -46,7 +46,7 @@ pub struct ModelSession {
     session: Session,
     /// How pictures become input.
     pub normalisation: Normalisation,
-    /// Reused for every input.
+    /// Reused for every input, and wiped after it.
     pub planes: Vec<f32>,
 }
 
@@ -120,6 +120,11 @@ impl ModelSession {
     ) -> Result<SessionOutputs<'_>, InferenceError> {
         let shape = [batch, 3, height, width];
         run(&mut self.session, &self.id, shape, &self.planes)
+    }
+
+    /// Leaves nothing of a picture in [`Self::planes`], and keeps the memory.
+    pub fn wipe(&mut self) {
+        self.planes.fill(0.0);
     }
 
     /// Runs the network on one picture's pixels, `height × width × 3` bytes.

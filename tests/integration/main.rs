@@ -21,6 +21,7 @@ mod load_command;
 mod overload;
 mod privacy;
 mod protocol;
+mod reuse;
 mod start;
 mod templates;
 mod tidy;

@@ -125,15 +125,23 @@ pub struct Views {
 impl Views {
     /// Leaves nothing of any picture, and keeps the memory.
     pub fn wipe(&mut self) {
+        self.all_mut().into_iter().for_each(Picture::wipe);
+    }
+
+    fn all_mut(&mut self) -> [&mut Picture; 4] {
         let Self {
             seen,
             step,
             small,
             turned,
         } = self;
-        for view in [seen, step, small, turned] {
-            view.wipe();
-        }
+        [seen, step, small, turned]
+    }
+
+    /// Every picture.
+    #[cfg(test)]
+    pub fn all(&mut self) -> [&Picture; 4] {
+        self.all_mut().map(|view| &*view)
     }
 }
 

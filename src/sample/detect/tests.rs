@@ -226,3 +226,33 @@ fn one_pixel_and_extreme_shapes_are_pictures_without_a_face() {
         );
     }
 }
+
+#[test]
+fn a_wiped_workspace_holds_nothing_of_the_sample() {
+    // Nothing is found upright, and a face in a turn: every kind of view is made.
+    let answers = [vec![], vec![], vec![face(0.0, 0.0, 60.0, 0.94)]];
+    let mut detector = Scripted {
+        answers: answers.into(),
+        shown: Vec::new(),
+    };
+    let picture = Picture::filled(1280, 960, [90; 3]);
+    let mut workspace = Workspace::default();
+    let choice = FaceChoice::Largest;
+    let found = locate(
+        &mut detector,
+        &mut workspace,
+        &picture,
+        SampleRole::Probe,
+        choice,
+    );
+    assert_eq!(found.expect("no failure").quarter_turns, 1);
+    let pixels = |workspace: &mut Workspace| {
+        let views = workspace.views.all().map(|view| view.rgb().to_vec());
+        [&views[..], &[workspace.half.rgb().to_vec()]].concat()
+    };
+    let shown = |view: &Vec<u8>| view.contains(&90);
+    assert!(pixels(&mut workspace).iter().all(shown));
+    workspace.wipe();
+    let is_black = |view: &Vec<u8>| view.iter().all(|value| *value == 0);
+    assert!(pixels(&mut workspace).iter().all(is_black));
+}

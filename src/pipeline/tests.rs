@@ -1,0 +1,123 @@
+use std::cell::Cell;
+
+use super::*;
+use crate::embed::{ContractId, Embedding};
+use crate::sample::align::{ARCFACE_112, AlignmentTemplate};
+use crate::sample::geometry::{Landmarks, Point, Rect};
+
+/// Sees the same face in the middle of every picture.
+struct Sees;
+
+impl FaceDetector for Sees {
+    fn detect(&mut self, picture: &Picture, _: f32) -> Result<Vec<Face>, InferenceError> {
+        let (width, height) = picture.size_f32();
+        let scale = width.min(height) / 224.0;
+        let place = |p: Point| Point::new(p.x * scale + width / 4.0, p.y * scale + height / 4.0);
+        Ok(vec![Face {
+            rect: Rect {
+                x: width / 4.0,
+                y: height / 4.0,
+                width: width / 2.0,
+                height: height / 2.0,
+            },
+            landmarks: Landmarks::from_points(ARCFACE_112.points.map(place)),
+            confidence: 0.95,
+        }])
+    }
+}
+
+/// Has one answer for every face.
+struct Answers {
+    contract_id: ContractId,
+    answer: Result<[f32; 2], &'static str>,
+}
+
+impl FaceEmbedder for Answers {
+    fn contract_id(&self) -> &ContractId {
+        &self.contract_id
+    }
+
+    fn alignment(&self) -> &'static AlignmentTemplate {
+        &ARCFACE_112
+    }
+
+    fn embed(&mut self, crop: &Picture) -> Result<Embedding, InferenceError> {
+        assert!(crop.rgb().contains(&200), "the face is there when needed");
+        let numbers = self.answer.map_err(|cause| InferenceError {
+            model: "answers".to_owned(),
+            cause: cause.to_owned(),
+            is_unavailable: false,
+        })?;
+        Ok(Embedding::from_output(&numbers).expect("has a direction"))
+    }
+}
+
+fn pipeline(answer: Result<[f32; 2], &'static str>) -> Pipeline {
+    let settings = PipelineSettings {
+        image: ImageLimits::default(),
+        quality: QualityLimits::default(),
+    };
+    let contract_id = ContractId::new("answers:0");
+    let embedder = Answers {
+        contract_id,
+        answer,
+    };
+    Pipeline::new(Box::new(Sees), Box::new(embedder), Arc::new(settings))
+}
+
+/// A bright picture as a file.
+fn task() -> SampleTask {
+    let picture = image::RgbImage::from_pixel(256, 256, image::Rgb([200; 3]));
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let written = picture.write_to(&mut bytes, image::ImageFormat::Png);
+    written.expect("encodes");
+    SampleTask {
+        image: bytes.into_inner().into(),
+        role: SampleRole::Probe,
+        choice: FaceChoice::Largest,
+        goal: Goal::EmbedAnyway,
+    }
+}
+
+/// Whether the workspace was used and holds nothing.
+fn is_wiped(pipeline: &Pipeline) -> bool {
+    let Workspace {
+        face, luminance, ..
+    } = &pipeline.workspace;
+    let pixels = (112 * 112, 112 * 112 * 3);
+    (luminance.len(), face.crop().rgb().len()) == pixels
+        && luminance.iter().chain(face.crop().rgb()).all(|v| *v == 0)
+}
+
+#[test]
+fn no_face_is_kept_when_its_sample_is_done() {
+    let mut pipeline = pipeline(Ok([1.0, 0.0]));
+    let result = pipeline.run(&task(), &Checkpoint::always());
+    assert!(result.expect("works").template.is_some());
+    assert!(is_wiped(&pipeline));
+}
+
+#[test]
+fn no_face_is_kept_when_its_sample_fails() {
+    let mut pipeline = pipeline(Err("out of order"));
+    let result = pipeline.run(&task(), &Checkpoint::always());
+    assert!(matches!(result, Err(SampleError::Inference(_))));
+    assert!(is_wiped(&pipeline));
+}
+
+#[test]
+fn no_face_is_kept_when_its_caller_hangs_up() {
+    let mut pipeline = pipeline(Ok([1.0, 0.0]));
+    let checks = Cell::new(0);
+    let is_abandoned = || {
+        checks.set(checks.get() + 1);
+        // After decoding, detection and assessment.
+        checks.get() == 3
+    };
+    let result = pipeline.run(&task(), &Checkpoint::new(None, &is_abandoned));
+    assert!(matches!(
+        result,
+        Err(SampleError::Stopped(Stopped::Abandoned))
+    ));
+    assert!(is_wiped(&pipeline));
+}
