@@ -175,7 +175,7 @@ fn by_jpeg_decoder(jpeg: &Bytes, factor: u16) -> Vec<u8> {
     decoder.decode().expect("decodes")
 }
 
-/// From bytes to faces. The whole picture costs more than its decoding: it is shrunk for every pass.
+/// From bytes to faces. A whole picture costs more than its decoding: every pass shrinks it.
 fn with_faces<'a>(
     detector: &'a RefCell<(YunetDetector, Workspace)>,
     jpeg: &'a Bytes,
