@@ -113,7 +113,8 @@ fn take_this_thread_alone() {
 }
 
 /// The standard selfie, and large pictures made from it: enlarged (smooth: few bytes for its
-/// pixels) and laid side by side (as much detail in each pixel as the selfie has).
+/// pixels) and laid side by side (as much detail in each pixel as the selfie has). The encoder of
+/// `image` keeps colour in full, where phones halve it: the harder case for a reduction.
 fn subjects() -> Vec<Subject> {
     let selfie = image::load_from_memory(&pictures::selfie()).expect("decodes");
     let selfie = selfie.into_rgb8();
