@@ -29,9 +29,8 @@ impl Structure {
     /// Whether it is what cameras write, and no decoder reads it in a way of its own: one frame, in
     /// sequence and in one scan, grey or luminance with two colour differences.
     ///
-    /// Progressive pictures are not: three quarters of their time goes into coefficients of the
-    /// whole picture, 2 bytes each, which no reduction saves (at a half, `jpeg-decoder` took as
-    /// long as `zune-jpeg` in full).
+    /// Progressive pictures are not: most of their time and memory goes into the coefficients of
+    /// the whole picture, pass by pass, and no reduction saves those.
     pub fn is_plain(&self) -> bool {
         (self.frames, self.scans) == (1, 1)
             && self.is_sequential
