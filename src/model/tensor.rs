@@ -38,7 +38,6 @@ pub fn write_planes(
     planes: &mut Vec<f32>,
 ) {
     let plane = width * height;
-    planes.clear();
     planes.resize(3 * plane, 0.0);
     let (first, rest) = planes.split_at_mut(plane);
     let (second, third) = rest.split_at_mut(plane);
@@ -48,16 +47,23 @@ pub fn write_planes(
     };
     let Normalisation { mean, scale, .. } = normalisation;
     let rows = picture.rgb().chunks_exact(picture.width() as usize * 3);
+    let rows = rows.chain(std::iter::repeat(&[][..]));
     let targets = red
         .chunks_exact_mut(width)
         .zip(green.chunks_exact_mut(width))
         .zip(blue.chunks_exact_mut(width));
     for (row, ((red, green), blue)) in rows.zip(targets) {
-        let cells = red.iter_mut().zip(green).zip(blue);
-        for ([r, g, b], ((red, green), blue)) in row.as_chunks::<3>().0.iter().zip(cells) {
+        let pixels = row.as_chunks::<3>().0;
+        let cells = red.iter_mut().zip(green.iter_mut()).zip(blue.iter_mut());
+        for ([r, g, b], ((red, green), blue)) in pixels.iter().zip(cells) {
             *red = (f32::from(*r) - mean) * scale;
             *green = (f32::from(*g) - mean) * scale;
             *blue = (f32::from(*b) - mean) * scale;
+        }
+        for plane in [red, green, blue] {
+            if let Some(beside) = plane.get_mut(pixels.len()..) {
+                beside.fill(0.0);
+            }
         }
     }
 }
@@ -78,6 +84,12 @@ mod tests {
         write_planes(&picture, 2, 2, normalisation, &mut planes);
         assert_eq!(planes, [0., 0., 15., 0., 5., 0., 20., 0., 10., 0., 25., 0.]);
         normalisation.colour = ColourOrder::Bgr;
+        planes.fill(7.0);
+        write_planes(&picture, 2, 3, normalisation, &mut planes);
+        let padded = [
+            10., 0., 25., 0., 0., 0., 5., 0., 20., 0., 0., 0., 0., 0., 15., 0., 0., 0.,
+        ];
+        assert_eq!(planes, padded);
         write_planes(&picture, 1, 2, normalisation, &mut planes);
         assert_eq!(planes, [10., 25., 5., 20., 0., 15.]);
     }

@@ -35,10 +35,11 @@ const KEPT_BYTES_MAX: usize = 2 << 20;
 ///
 /// Where a picture is a buffer (`target`, `step`), it is given the size it needs and overwritten
 /// whole; memory is allocated only when it never was so large before.
-#[derive(Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Picture {
     width: u32,
     height: u32,
+    /// A buffer may have held a larger picture: what follows this one's bytes is of no meaning.
     rgb: Vec<u8>,
 }
 
@@ -62,6 +63,12 @@ pub struct Window {
     pub side: u32,
     /// What lies outside the picture becomes this grey.
     pub border: u8,
+}
+
+impl PartialEq for Picture {
+    fn eq(&self, other: &Self) -> bool {
+        (self.width, self.height, self.rgb()) == (other.width, other.height, other.rgb())
+    }
 }
 
 impl Default for Picture {
@@ -113,7 +120,11 @@ impl Picture {
     /// `width × height × 3` bytes, row by row.
     #[must_use]
     pub fn rgb(&self) -> &[u8] {
-        &self.rgb
+        self.rgb.get(..self.bytes()).unwrap_or_default()
+    }
+
+    fn bytes(&self) -> usize {
+        self.width as usize * self.height as usize * 3
     }
 
     /// Width and height as floats, for geometry.
@@ -259,7 +270,7 @@ impl Picture {
     /// When OpenCV fails.
     pub fn luminance_into(&self, grey: &mut Vec<u8>) -> Result<(), PixelError> {
         let failed = |error: opencv::Error| PixelError::new("cvtColor", &error);
-        grey.resize(self.rgb.len() / 3, 0);
+        grey.resize(self.bytes() / 3, 0);
         let source = self.as_mat()?;
         let (rows, columns) = (source.rows(), source.cols());
         let mut target =
@@ -279,14 +290,10 @@ impl Picture {
 
     /// Gives a buffer another size, for all of it to be written next. Sides of 0 become 1.
     fn reshape(&mut self, width: u32, height: u32) {
-        let (width, height) = (width.max(1), height.max(1));
-        let bytes = width as usize * height as usize * 3;
-        // What is cut off would stay in the memory beyond the end, where no wipe reaches it.
-        if let Some(rest) = self.rgb.get_mut(bytes..) {
-            rest.fill(0);
-        }
+        (self.width, self.height) = (width.max(1), height.max(1));
+        // Never shorter: what is cut off would stay in memory where no wipe reaches it.
+        let bytes = self.bytes().max(self.rgb.len());
         self.rgb.resize(bytes, 0);
-        (self.width, self.height) = (width, height);
     }
 
     fn as_mat(&self) -> Result<opencv::boxed_ref::BoxedRef<'_, Mat>, PixelError> {
@@ -294,13 +301,15 @@ impl Picture {
         // A lane is the unit of parallelism: threads of OpenCV's own would only compete with them.
         ONE_THREAD.call_once(|| drop(opencv::core::set_num_threads(1)));
         let size = self.cv_size();
-        Mat::new_rows_cols_with_bytes::<Vec3b>(size.height, size.width, &self.rgb)
+        Mat::new_rows_cols_with_bytes::<Vec3b>(size.height, size.width, self.rgb())
             .map_err(|error| PixelError::new("Mat", &error))
     }
 
     fn as_mat_mut(&mut self) -> Result<opencv::boxed_ref::BoxedRefMut<'_, Mat>, PixelError> {
         let size = self.cv_size();
-        Mat::new_rows_cols_with_bytes_mut::<Vec3b>(size.height, size.width, &mut self.rgb)
+        let bytes = self.bytes();
+        let rgb = self.rgb.get_mut(..bytes).unwrap_or_default();
+        Mat::new_rows_cols_with_bytes_mut::<Vec3b>(size.height, size.width, rgb)
             .map_err(|error| PixelError::new("Mat", &error))
     }
 
