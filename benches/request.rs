@@ -26,7 +26,7 @@ const CALLERS_PER_LANE: usize = 4;
 /// Connections of an open loop; calls share them.
 const CONNECTIONS: usize = 16;
 
-/// Bare and served in turn, so that noise hits both.
+/// Each round measures everything once, so that noise hits a ratio's both sides.
 const ROUNDS: usize = 3;
 
 /// Share of saturation that an open loop offers.
@@ -36,39 +36,58 @@ const COMFORTABLE: f64 = 0.8;
 pub struct Measured {
     /// Pair or template.
     pub kind: Kind,
+    rounds: Vec<Round>,
+}
+
+/// One after the other, each against the saturation just measured.
+struct Round {
     /// One caller.
-    pub unloaded: Answers,
-    /// Decisions a second with many callers; the median of the rounds.
-    pub saturation: f64,
+    unloaded: Answers,
     /// Decisions a second of the stages alone, on as many threads as there are lanes.
-    pub bare: f64,
+    bare: f64,
+    /// Decisions a second with many callers.
+    saturation: f64,
     /// At 80 % of saturation.
-    pub comfortable: Answers,
+    comfortable: Answers,
     /// At twice saturation.
-    pub beyond: Answers,
+    beyond: Answers,
 }
 
 impl Measured {
+    /// The median of the rounds.
+    fn median(&self, value: impl Fn(&Round) -> f64) -> f64 {
+        median(&self.rounds.iter().map(value).collect::<Vec<_>>())
+    }
+
     /// Share of the bare throughput that is served.
     pub fn served_to_bare(&self) -> f64 {
-        self.saturation / self.bare
+        self.median(|round| round.saturation / round.bare)
     }
 
     /// The slow calls at 80 % against the usual call of an idle server.
     pub fn tail(&self) -> f64 {
-        self.comfortable.latency(0.99) / self.unloaded.latency(0.5)
+        self.median(|round| round.comfortable.latency(0.99) / round.unloaded.latency(0.5))
     }
 
     /// Share of saturation that is still served at twice the load.
     pub fn goodput(&self) -> f64 {
-        self.beyond.throughput() / self.saturation
+        self.median(|round| round.beyond.throughput() / round.saturation)
     }
 
-    /// Time to a refusal at twice the load, milliseconds, within which 99 % are; absent when
-    /// nothing was refused.
+    /// Calls that were refused at twice the load.
+    fn refused(&self) -> usize {
+        self.rounds
+            .iter()
+            .map(|round| round.beyond.refused.len())
+            .sum()
+    }
+
+    /// Time to a refusal at twice the load, milliseconds, within which 99 % are; absent when a
+    /// round refused nothing.
     pub fn refusal_ms(&self) -> Option<f64> {
-        let refused = &self.beyond.refused;
-        (!refused.is_empty()).then(|| percentile(refused, 0.99))
+        let refused = |round: &Round| !round.beyond.refused.is_empty();
+        let slow = |round: &Round| percentile(&round.beyond.refused, 0.99);
+        self.rounds.iter().all(refused).then(|| self.median(slow))
     }
 }
 
@@ -81,18 +100,24 @@ pub fn report(models: &Models, seconds: u64, report: &mut Report) {
         cells.extend(measured.iter().map(|kind| number(value(kind), decimals)));
         rows.add_row(cells);
     };
-    row("one caller, p50 ms", 2, &|m| m.unloaded.latency(0.5));
-    row("one caller, p99 ms", 2, &|m| m.unloaded.latency(0.99));
-    row("saturation, decisions/s", 1, &|m| m.saturation);
+    row("one caller, p50 ms", 2, &|m| {
+        m.median(|round| round.unloaded.latency(0.5))
+    });
+    row("one caller, p99 ms", 2, &|m| {
+        m.median(|round| round.unloaded.latency(0.99))
+    });
+    row("saturation, decisions/s", 1, &|m| {
+        m.median(|round| round.saturation)
+    });
     row("stages bare on as many threads, decisions/s", 1, &|m| {
-        m.bare
+        m.median(|round| round.bare)
     });
     row("served / bare", 3, &Measured::served_to_bare);
     row("80 % of saturation, p50 ms", 2, &|m| {
-        m.comfortable.latency(0.5)
+        m.median(|round| round.comfortable.latency(0.5))
     });
     row("80 % of saturation, p99 ms", 2, &|m| {
-        m.comfortable.latency(0.99)
+        m.median(|round| round.comfortable.latency(0.99))
     });
     row("that p99 / p50 of one caller", 2, &Measured::tail);
     row(
@@ -101,7 +126,7 @@ pub fn report(models: &Models, seconds: u64, report: &mut Report) {
         &Measured::goodput,
     );
     row("twice saturation: refused calls", 0, &|m| {
-        m.beyond.refused.len() as f64
+        m.refused() as f64
     });
     row("twice saturation: refusal p99 ms", 2, &|m| {
         m.refusal_ms().unwrap_or(f64::NAN)
@@ -112,22 +137,26 @@ pub fn report(models: &Models, seconds: u64, report: &mut Report) {
 }
 
 fn figures(measured: &Measured) -> (String, Value) {
-    let latency = |answers: &Answers| {
+    let latency = |answers: &dyn Fn(&Round) -> &Answers| {
+        let quantile = |q: f64| measured.median(|round| answers(round).latency(q));
+        let calls = measured
+            .rounds
+            .iter()
+            .map(|round| answers(round).answered.len());
         json!({
-            "p50": answers.latency(0.5), "p90": answers.latency(0.9),
-            "p99": answers.latency(0.99), "max": answers.latency(1.0),
-            "calls": answers.answered.len(),
+            "p50": quantile(0.5), "p90": quantile(0.9), "p99": quantile(0.99), "max": quantile(1.0),
+            "calls": calls.sum::<usize>(),
         })
     };
     let value = json!({
-        "one_caller_ms": latency(&measured.unloaded),
-        "saturation_per_s": measured.saturation,
-        "bare_per_s": measured.bare,
+        "one_caller_ms": latency(&|round| &round.unloaded),
+        "saturation_per_s": measured.median(|round| round.saturation),
+        "bare_per_s": measured.median(|round| round.bare),
         "served_to_bare": measured.served_to_bare(),
-        "at_80_percent_ms": latency(&measured.comfortable),
+        "at_80_percent_ms": latency(&|round| &round.comfortable),
         "p99_to_unloaded_p50": measured.tail(),
         "beyond_goodput": measured.goodput(),
-        "beyond_refused": measured.beyond.refused.len(),
+        "beyond_refused": measured.refused(),
         "beyond_refusal_p99_ms": measured.refusal_ms(),
     });
     (measured.kind.key().to_owned(), value)
@@ -156,32 +185,27 @@ async fn measure_kind(
     time: Duration,
 ) -> Measured {
     let callers = server.callers(CALLERS_PER_LANE * lanes.number()).await;
-    warm(&callers).await;
-    let unloaded = closed(callers[..1].to_vec(), time).await.assert_sound();
-    let (mut bare, mut served) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        bare.push(tokio::task::block_in_place(|| lanes.throughput(kind, time)));
-        served.push(
-            closed(callers.clone(), time)
-                .await
-                .assert_sound()
-                .throughput(),
-        );
-    }
-    let saturation = median(&served);
     let connections = server.callers(CONNECTIONS).await;
+    warm(&callers).await;
     warm(&connections).await;
-    let comfortable = open(&connections, COMFORTABLE * saturation, 2 * time).await;
-    // Long enough to fill the queue, which is when refusals begin.
-    let beyond = open(&connections, 2.0 * saturation, 2 * time).await;
-    Measured {
-        kind,
-        unloaded,
-        saturation,
-        bare: median(&bare),
-        comfortable: comfortable.assert_sound(),
-        beyond: beyond.assert_sound(),
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        let bare = tokio::task::block_in_place(|| lanes.throughput(kind, time));
+        let unloaded = closed(callers[..1].to_vec(), time).await.assert_sound();
+        let saturation = closed(callers.clone(), time).await.assert_sound();
+        let saturation = saturation.throughput();
+        let comfortable = open(&connections, COMFORTABLE * saturation, time).await;
+        // Long enough to fill the queue, which is when refusals begin.
+        let beyond = open(&connections, 2.0 * saturation, 2 * time).await;
+        rounds.push(Round {
+            unloaded,
+            bare,
+            saturation,
+            comfortable: comfortable.assert_sound(),
+            beyond: beyond.assert_sound(),
+        });
     }
+    Measured { kind, rounds }
 }
 
 /// The first calls of a connection are slower: windows open, buffers grow.
