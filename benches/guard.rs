@@ -21,9 +21,6 @@ const INSTRUCTIONS_TOLERANCE: f64 = 0.03;
 /// Times of one run, in turn with their yardstick, still differ by so much between runs.
 const TIMED_TOLERANCE: f64 = 0.25;
 
-/// A 99th percentile of a few hundred calls differs more.
-const TAIL_TOLERANCE: f64 = 0.5;
-
 /// One measure, and between what it must lie.
 pub struct Row {
     /// What was measured.
@@ -266,10 +263,7 @@ pub fn rewrite_baseline(deterministic: bool) {
     baseline.instructions = counts.map(entry(INSTRUCTIONS_TOLERANCE)).collect();
     if !deterministic {
         let ratios = timed::measure(&models).ratios.into_iter();
-        let (tails, times): (Vec<_>, Vec<_>) = ratios.partition(|(name, _)| name.contains("p99"));
-        baseline.timed = times.into_iter().map(entry(TIMED_TOLERANCE)).collect();
-        let tails = tails.into_iter().map(entry(TAIL_TOLERANCE));
-        baseline.timed.extend(tails);
+        baseline.timed = ratios.map(entry(TIMED_TOLERANCE)).collect();
     }
     baseline.write(&instructions::made_with(&models));
 }
