@@ -190,10 +190,13 @@ async fn measure_kind(
     warm(&connections).await;
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
-        let bare = tokio::task::block_in_place(|| lanes.throughput(kind, time));
+        let mut bare = || tokio::task::block_in_place(|| lanes.throughput(kind, time));
         let unloaded = closed(callers[..1].to_vec(), time).await.assert_sound();
+        // Before and after: what the machine's neighbours do meanwhile hits both sides.
+        let before = bare();
         let saturation = closed(callers.clone(), time).await.assert_sound();
         let saturation = saturation.throughput();
+        let bare = f64::midpoint(before, bare());
         let comfortable = open(&connections, COMFORTABLE * saturation, time).await;
         // Long enough to fill the queue, which is when refusals begin.
         let beyond = open(&connections, 2.0 * saturation, 2 * time).await;
