@@ -1,15 +1,14 @@
 //! The timed part: padan and its yardsticks in turn (A B A B), medians, ratios.
 
-use std::process::Command;
-use std::time::{Duration, Instant};
+mod opencv;
 
-use serde_json::Value;
+use std::time::{Duration, Instant};
 
 use super::Row;
 use crate::request::{self, Measured};
 use crate::support::drive::Call as _;
 use crate::support::models::Models;
-use crate::support::pictures::{repository, selfie};
+use crate::support::pictures::selfie;
 use crate::support::process::{ServerProcess, padan};
 use crate::support::server::Caller;
 use crate::support::stage::{
@@ -17,7 +16,7 @@ use crate::support::stage::{
 };
 use crate::support::statistics::median;
 
-/// Turns of padan's stages, and of OpenCV between them.
+/// Turns of all stages.
 const TURNS: usize = 3;
 
 /// Runs of each stage in a turn, the stages in turn.
@@ -33,10 +32,6 @@ const FLOOR_TOLERANCE: f64 = 0.05;
 const COMPARE: &str = "compare and decide";
 
 const FULL_DECODE: &str = "yardstick: the image crate's decoder";
-
-/// `make bench-guard` sets it up.
-const OPENCV_PYTHON: &str = ".runtime/peers/opencv/bin/python";
-const OPENCV_STAGES: &str = "benches/peers/opencv_stages.py";
 
 /// Ratios for the baseline, and rows with bounds of their own.
 pub struct Timed {
@@ -59,17 +54,12 @@ pub fn measure(models: &Models) -> Timed {
         full_decode(),
     ]);
     let mut taken: Vec<Vec<f64>> = vec![Vec::new(); all.len()];
-    let mut like_opencv = opencv_counterparts(stages.each(models));
-    let mut against_opencv = Vec::new();
     for turn in 0..TURNS {
-        println!("turn {} of {TURNS}: padan, then OpenCV", turn + 1);
+        println!("turn {} of {TURNS} of all stages", turn + 1);
         time(&mut all, &mut taken);
-        let mut ours = vec![Vec::new(); like_opencv.len()];
-        time(&mut like_opencv, &mut ours);
-        against_opencv.push((named_medians(&like_opencv, &ours), opencv_medians()));
     }
     let medians = named_medians(&all, &taken);
-    let mut floors = opencv_floors(&against_opencv, models);
+    let mut floors = opencv::floors(&mut all, models);
     let (ratios, mut targets) = (ratios(&medians), Vec::new());
     for measured in request::measure(models, SECONDS) {
         floors.extend(request_floors(&measured));
@@ -81,12 +71,6 @@ pub fn measure(models: &Models) -> Timed {
         floors,
         targets,
     }
-}
-
-/// The stages that OpenCV is timed with, too, and no others between them: caches are as warm as its.
-fn opencv_counterparts(mut stages: Vec<Stage>) -> Vec<Stage> {
-    stages.retain(|stage| stage.name.ends_with("selfie") || stage.name.starts_with("embed"));
-    stages
 }
 
 fn named_medians(stages: &[Stage], taken: &[Vec<f64>]) -> Vec<(String, f64)> {
@@ -147,62 +131,6 @@ fn ratios(medians: &[(String, f64)]) -> Vec<(String, f64)> {
         .filter(|(name, _)| !name.starts_with("yardstick") && name != COMPARE)
         .map(|(name, time)| (name.clone(), time / of(medians, yardstick(name))))
         .collect()
-}
-
-/// OpenCV's medians by stage, milliseconds; why not, when there are none.
-fn opencv_medians() -> Result<Value, String> {
-    let python = repository().join(OPENCV_PYTHON);
-    if !python.exists() {
-        return Err("OpenCV is not set up: run `make bench-guard`".to_owned());
-    }
-    let output = Command::new(python)
-        .args(["-B", OPENCV_STAGES, "--json", "-", "--runs", "20"])
-        .current_dir(repository())
-        .output()
-        .map_err(|error| error.to_string())?;
-    if !output.status.success() {
-        let told = String::from_utf8_lossy(&output.stderr);
-        let last = told.lines().last().unwrap_or_default();
-        return Err(format!("{OPENCV_STAGES} failed: {last}"));
-    }
-    let told: Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
-    Ok(told["median_ms"].clone())
-}
-
-/// padan's medians of a turn, and OpenCV's.
-type Turn = (Vec<(String, f64)>, Result<Value, String>);
-
-/// How many times as long OpenCV takes for the same: the median of the turns.
-fn opencv_floors(turns: &[Turn], models: &Models) -> Vec<Row> {
-    let against = |name: String, stage: &str, theirs: &str, floor: f64| {
-        let ratios: Result<Vec<f64>, String> = turns
-            .iter()
-            .map(|(ours, told)| {
-                let told = told.as_ref().map_err(Clone::clone)?;
-                let time = told[theirs].as_f64();
-                let time = time.ok_or_else(|| format!("OpenCV told no {theirs}"))?;
-                Ok(time / of(ours, stage))
-            })
-            .collect();
-        floor_row(name, ratios.map(|ratios| median(&ratios)), floor)
-    };
-    let mut rows: Vec<Row> = models
-        .embedder_ids()
-        .into_iter()
-        .map(|id| {
-            let floor = if id.contains("int8") { 2.0 } else { 1.2 };
-            let name = format!("OpenCV's FaceRecognizerSF / embed, {id}");
-            against(name, &format!("embed, {id}"), "feature_112x112", floor)
-        })
-        .collect();
-    let name = "OpenCV's FaceDetectorYN, 320x320 / detect selfie";
-    rows.push(against(
-        name.to_owned(),
-        "detect selfie",
-        "detect_320x320",
-        2.0,
-    ));
-    rows
 }
 
 fn floor_row(name: String, value: Result<f64, String>, floor: f64) -> Row {

@@ -86,16 +86,32 @@ def medians_ms(work: dict[str, Callable[[], Any]], runs: int) -> dict[str, float
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
+def serve(work: dict[str, Callable[[], Any]]) -> None:
+    """Runs the stage that each line of standard input names, and answers how long it took, milliseconds.
+
+    So that another program can take turns with OpenCV, run by run.
+    """
+    for line in sys.stdin:
+        run = work[line.strip()]
+        started = time.perf_counter()
+        run()
+        print((time.perf_counter() - started) * 1000, flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", metavar="FILE", help="write the medians to this file; -: to standard output")
     parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--serve", action="store_true", help="take turns: run the stages that standard input names")
     parser.add_argument("--models", type=pathlib.Path, default=RUNTIME / "published")
     parser.add_argument("--selfie", type=pathlib.Path, default=SELFIE)
     options = parser.parse_args()
     if options.runs < 1:
         parser.error("--runs must be above 0")
     cv2.setNumThreads(1)
+    if options.serve:
+        serve(stages(options.models, options.selfie))
+        return 0
     told = {
         "opencv": cv2.__version__,
         "threads": 1,
