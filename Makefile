@@ -46,7 +46,7 @@ test: setup ## run every test: Rust, and Python with another gRPC implementation
 
 test-openvino: setup setup-openvino ## the accelerator's tests on OpenVINO, then what each batch size costs
 	@cargo test --locked --test openvino
-	@cargo run --release --locked --quiet -- --provider openvino models measure
+	@cargo run --release --locked --quiet -- --provider openvino --embedder sface_2021dec models measure
 
 check: setup ## formatting, lints, documentation, licences and sources of dependencies
 	@$(SETUP) tools
