@@ -168,7 +168,7 @@ fn tail_name(measured: &Measured) -> String {
     format!("{}: p99 at 80 % / unloaded p50", measured.kind.name())
 }
 
-/// Reached by pairs, not by templates: whoever is refused has sent a whole picture first.
+/// Not reached in most runs: whoever is refused has sent a whole picture first.
 fn goodput_target(measured: &Measured) -> Row {
     let name = format!(
         "{}: goodput at twice saturation, wanted",
