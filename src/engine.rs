@@ -201,6 +201,12 @@ impl<W: Worker> Engine<W> {
         Ok(replies)
     }
 
+    /// When there is likely room again, if the queue is full now: whatever is submitted is refused.
+    #[must_use]
+    pub fn full(&self) -> Option<Duration> {
+        self.shared.full()
+    }
+
     /// Jobs that wait for a lane now.
     #[must_use]
     pub fn queue_length(&self) -> usize {

@@ -84,6 +84,16 @@ struct Waiting<W: Worker> {
     is_closed: bool,
 }
 
+impl<W: Worker> Waiting<W> {
+    /// A full queue has no places for jobs that nobody waits for any more.
+    fn discard_unwanted(&mut self) {
+        for job in self.queue.remove_if(Job::is_unwanted) {
+            // The receiver may be gone; then nobody waits.
+            drop(job.reply.send(Err(JobError::Expired)));
+        }
+    }
+}
+
 /// What the lanes and the engine share.
 pub struct Shared<W: Worker> {
     waiting: Mutex<Waiting<W>>,
@@ -120,11 +130,7 @@ impl<W: Worker> Shared<W> {
             return Err(SubmitError::Closed);
         }
         if let Err(jobs) = waiting.queue.push(class, jobs) {
-            // A full queue has no places for jobs that nobody waits for any more.
-            for job in waiting.queue.remove_if(Job::is_unwanted) {
-                // The receiver may be gone; then nobody waits.
-                drop(job.reply.send(Err(JobError::Expired)));
-            }
+            waiting.discard_unwanted();
             if waiting.queue.push(class, jobs).is_err() {
                 let retry_after = self.time_to_empty(waiting.queue.len());
                 return Err(SubmitError::Full { retry_after });
@@ -135,6 +141,16 @@ impl<W: Worker> Shared<W> {
             self.changed.notify_one();
         }
         Ok(())
+    }
+
+    /// When there is likely room again, if no job of any class would be taken now for want of it.
+    pub fn full(&self) -> Option<Duration> {
+        let mut waiting = self.lock();
+        if waiting.queue.is_full() {
+            waiting.discard_unwanted();
+        }
+        let length = waiting.queue.len();
+        (waiting.queue.is_full() && !waiting.is_closed).then(|| self.time_to_empty(length))
     }
 
     /// When a queue of this length will be empty, by the pace of the last jobs; 50 ms to 5 s.

@@ -38,6 +38,11 @@ impl<J> JobQueue<J> {
         self.waiting.iter().map(VecDeque::len).sum()
     }
 
+    /// Whether no job of any class fits.
+    pub fn is_full(&self) -> bool {
+        self.len() >= self.length_max
+    }
+
     /// Takes all jobs in their order, or gives all back when they do not fit.
     pub fn push(&mut self, class: Class, jobs: Vec<J>) -> Result<(), Vec<J>> {
         let fits = self.len() + jobs.len() <= self.length_max;
@@ -118,6 +123,7 @@ mod tests {
                 }
                 prop_assert_eq!(queue.len(), model.len());
                 prop_assert!(queue.len() <= length_max);
+                prop_assert_eq!(queue.is_full(), model.len() == length_max);
             }
         }
     }

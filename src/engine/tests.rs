@@ -91,6 +91,22 @@ fn a_full_queue_refuses_at_once_and_says_when_to_retry() {
 }
 
 #[test]
+fn a_full_queue_says_so_and_one_with_unwanted_jobs_is_not_full() {
+    let (engine, gate, _held) = busy(2);
+    assert_eq!(engine.full(), None);
+    let submit = |task| engine.submit(Class::Activation, None, [task]);
+    let [first] = submit(Task::Echo(1)).expect("there is room");
+    assert_eq!(engine.full(), None);
+    let [second] = submit(Task::Panic).expect("there is room");
+    assert!(engine.full().is_some_and(|wait| !wait.is_zero()));
+    drop(second);
+    assert_eq!(engine.full(), None);
+    drop(gate);
+    assert_eq!(value(first), Ok(1));
+    assert_eq!(engine.crashes(), 0);
+}
+
+#[test]
 fn jobs_that_nobody_waits_for_give_up_their_places_in_a_full_queue() {
     let (engine, gate, _held) = busy(2);
     drop(

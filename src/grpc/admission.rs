@@ -1,4 +1,5 @@
-//! The door: before a request's body is read, it gets a place and a deadline, or is refused.
+//! The door: before a request's body is read, it gets a place and a deadline, or is refused. A
+//! picture that no lane has room for is not worth receiving.
 //!
 //! Holding the place until the answer bounds the memory that requests take together. Also the one
 //! place that sees each answer, so it logs and counts them.
@@ -15,6 +16,7 @@ use tonic::{Code, Status};
 use super::status;
 use super::{deadline, proto};
 use crate::telemetry::{Metrics, RequestAnswered};
+use crate::verify::Verifier;
 
 /// What the door tells the method.
 #[derive(Debug, Clone)]
@@ -30,12 +32,22 @@ pub struct Admitted {
 pub struct DoorLayer {
     /// Places for requests.
     pub places: Arc<Semaphore>,
+    /// Says whether lanes have room.
+    pub verifier: Arc<Verifier>,
     /// Longest time for a request.
     pub request_timeout: Duration,
     /// Most bytes of a message, for the error text.
     pub message_bytes_max: usize,
     /// Where answers are counted.
     pub metrics: Arc<Metrics>,
+}
+
+impl DoorLayer {
+    /// When a lane is likely to have room for this method, if the queue is full now.
+    fn full_for(&self, method: &str) -> Option<Duration> {
+        let needs_lane = method != "GetServiceInfo";
+        needs_lane.then(|| self.verifier.engine().full()).flatten()
+    }
 }
 
 impl<S> tower_layer::Layer<S> for DoorLayer {
@@ -82,11 +94,17 @@ where
             request_timeout,
             message_bytes_max,
             metrics,
+            ..
         } = self.layer.clone();
-        let Ok(place) = places.try_acquire_owned() else {
-            let refusal = status::busy(Duration::from_millis(200));
+        let refuse = |refusal: Status| -> Self::Future {
             answered(&metrics, method, refusal.code(), "", arrived);
-            return Box::pin(std::future::ready(Ok(refusal.into_http())));
+            Box::pin(std::future::ready(Ok(refusal.into_http())))
+        };
+        if let Some(retry_after) = self.layer.full_for(method) {
+            return refuse(status::busy(retry_after));
+        }
+        let Ok(place) = places.try_acquire_owned() else {
+            return refuse(status::busy(Duration::from_millis(200)));
         };
         let header = request
             .headers()
@@ -95,9 +113,7 @@ where
         let granted = deadline::granted(header, request_timeout);
         if granted.is_zero() {
             // Nothing can be done in no time: it must not take a place in the queue.
-            let refusal = status::expired();
-            answered(&metrics, method, refusal.code(), "", arrived);
-            return Box::pin(std::future::ready(Ok(refusal.into_http())));
+            return refuse(status::expired());
         }
         let deadline = arrived + granted;
         let request_id = Arc::new(OnceLock::new());

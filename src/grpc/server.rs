@@ -93,6 +93,7 @@ pub async fn serve(
     let places = Arc::new(Semaphore::new(config.requests_max));
     let door = DoorLayer {
         places: Arc::clone(&places),
+        verifier: Arc::clone(&verifier),
         request_timeout: config.request_timeout,
         message_bytes_max,
         metrics: Arc::clone(&metrics),

@@ -1,18 +1,16 @@
 //! More work than the server can do: refused at once with a time to try again; what was accepted
 //! is answered right.
 
+mod door;
+
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use padan::config::Config;
-use padan::grpc::proto::{
-    DeadlineClass, Decision, GetServiceInfoRequest, RequestMeta, VerifyRequest, VerifyResponse,
-};
-use prost::Message;
+use padan::grpc::proto::{DeadlineClass, Decision, RequestMeta, VerifyRequest, VerifyResponse};
 use tokio::task::JoinHandle;
 use tonic::{Code, Request, Status};
 
-use crate::protocol::raw::{RawClient, framed};
 use crate::support::{
     TestServer, config, eventually, genuine, jpeg, picture, portrait, retry_delay, verify_request,
 };
@@ -139,43 +137,6 @@ async fn a_refusal_does_not_wait_for_the_work_in_progress() {
         }
     }
     assert_busy(&refusal.expect("refused at once"));
-    server.assert_well().await;
-}
-
-#[tokio::test]
-async fn the_door_refuses_one_request_too_many_but_not_health() {
-    let mut config = config();
-    config.server.requests_max = 1;
-    let server = TestServer::start(&config).await;
-    let client = RawClient::connect(&server).await;
-    let mut call = client.open("Verify", None).await;
-    let request = framed(&genuine());
-    call.send(request.slice(..100_000), false);
-    eventually("the half-sent request holds the only place", async || {
-        let answer = server
-            .client()
-            .await
-            .get_service_info(GetServiceInfoRequest {})
-            .await;
-        answer.is_err_and(|status| {
-            assert_busy(&status);
-            true
-        })
-    })
-    .await;
-    assert_busy(&server.verify(genuine()).await.expect_err("no place"));
-    let health = server
-        .health()
-        .await
-        .check(tonic_health::pb::HealthCheckRequest::default())
-        .await;
-    assert!(health.is_ok(), "health needs no place");
-
-    call.send(request.slice(100_000..), true);
-    let answer = call.answer().await;
-    assert_eq!(answer.code, Code::Ok);
-    let response = VerifyResponse::decode(answer.message).expect("a response");
-    assert_eq!(response.decision(), Decision::Match);
     server.assert_well().await;
 }
 

@@ -26,7 +26,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
 
-pub use process::{ServerProcess, padan, run};
+pub use process::{ServerProcess, padan, run, spawn_server};
 
 /// All portraits: two pairs of one person each, and two more people.
 pub const PORTRAITS: [&str; 6] = [

@@ -1,28 +1,17 @@
 //! `padan serve` as a process.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use padan::grpc::proto;
 
 use super::command_line::{json, silent_address, verify};
-use crate::support::{self, ServerProcess, assert_says, padan, run};
+use crate::support::{self, ServerProcess, assert_says, padan, run, spawn_server};
 
 #[test]
 fn a_server_goes_on_when_nobody_reads_its_standard_output() {
-    let mut child = padan()
-        .args([
-            "serve",
-            "--listen",
-            "127.0.0.1:0",
-            "--metrics-listen",
-            "127.0.0.1:0",
-        ])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts");
+    let mut child = spawn_server(&mut padan());
     drop(child.stdout.take());
     let mut stderr = BufReader::new(child.stderr.take().expect("is piped"));
     let mut told = String::new();

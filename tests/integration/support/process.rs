@@ -30,6 +30,22 @@ pub fn run(command: &mut Command) -> (i32, String, String) {
     (code, text(output.stdout), text(output.stderr))
 }
 
+/// Starts `command` as `padan serve` on free ports, its output piped.
+pub fn spawn_server(command: &mut Command) -> Child {
+    command
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--metrics-listen",
+            "127.0.0.1:0",
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts")
+}
+
 /// `padan serve` as a process of its own, on free ports.
 pub struct ServerProcess {
     pub url: String,
@@ -44,17 +60,7 @@ type ReaderThread = std::thread::JoinHandle<String>;
 impl ServerProcess {
     /// Starts `command`, which is `padan` with whatever a test adds to it, as a server.
     pub fn start(mut command: Command) -> Self {
-        command
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--metrics-listen",
-                "127.0.0.1:0",
-            ])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the binary starts");
+        let mut child = spawn_server(&mut command);
         let stderr = child.stderr.take().expect("is piped");
         let stderr = std::thread::spawn(|| std::io::read_to_string(stderr).expect("UTF-8"));
         let mut stdout = BufReader::new(child.stdout.take().expect("is piped"));
