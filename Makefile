@@ -14,6 +14,7 @@ SETUP := .setup/setup.sh
 PYTHON := .runtime/venv/bin/python -B
 PUBLISHED := .runtime/published
 FUZZ_SECONDS ?= 300
+SOAK_VERIFICATIONS ?= 20000
 BENCH := cargo bench --locked --quiet --bench bench --
 BENCH_OPTIONS ?=
 PEERS_OPTIONS ?= --json target/bench-peers.json
@@ -58,8 +59,8 @@ models: setup ## make models/*.onnx again from the files their authors publish, 
 	@$(PYTHON) models/prepare/prepare.py check $(PUBLISHED)/face_detection_yunet_2023mar.onnx models/yunet_2023mar.onnx
 	@$(PYTHON) models/prepare/prepare.py check $(PUBLISHED)/face_recognition_sface_2021dec.onnx models/sface_2021dec.onnx
 
-soak: setup ## 20,000 verifications by 32 clients: every answer right, memory flat (some 10 minutes)
-	@PADAN_SOAK_VERIFICATIONS=20000 cargo test --release --locked --test integration memory_stays_flat -- --nocapture
+soak: setup ## SOAK_VERIFICATIONS (20000) by 32 clients: every answer right, memory flat (some 10 minutes)
+	@PADAN_SOAK_VERIFICATIONS=$(SOAK_VERIFICATIONS) cargo test --release --locked --test integration memory_stays_flat -- --nocapture
 
 fuzz: setup ## fuzz each target for FUZZ_SECONDS (300) seconds; needs nightly Rust
 	@$(SETUP) fuzz

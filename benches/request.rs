@@ -27,7 +27,7 @@ const CALLERS_PER_LANE: usize = 4;
 const CONNECTIONS: usize = 16;
 
 /// Each round measures everything once, so that noise hits a ratio's both sides.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 
 /// Share of saturation that an open loop offers.
 const COMFORTABLE: f64 = 0.8;
@@ -47,10 +47,12 @@ struct Round {
     bare: f64,
     /// Decisions a second with many callers.
     saturation: f64,
-    /// At 80 % of saturation.
-    comfortable: Answers,
     /// At twice saturation.
     beyond: Answers,
+    /// Decisions a second with many callers once more, right after that.
+    saturation_after: f64,
+    /// At 80 % of saturation.
+    comfortable: Answers,
 }
 
 impl Measured {
@@ -71,7 +73,10 @@ impl Measured {
 
     /// Share of saturation that is still served at twice the load.
     pub fn goodput(&self) -> f64 {
-        self.median(|round| round.beyond.throughput() / round.saturation)
+        self.median(|round| {
+            let saturation = f64::midpoint(round.saturation, round.saturation_after);
+            round.beyond.throughput() / saturation
+        })
     }
 
     /// Calls that were refused at twice the load.
@@ -191,21 +196,26 @@ async fn measure_kind(
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
         let mut bare = || tokio::task::block_in_place(|| lanes.throughput(kind, time));
+        let saturation = async || {
+            let answers = closed(callers.clone(), time).await.assert_sound();
+            answers.throughput()
+        };
         let unloaded = closed(callers[..1].to_vec(), time).await.assert_sound();
         // Before and after: what the machine's neighbours do meanwhile hits both sides.
-        let before = bare();
-        let saturation = closed(callers.clone(), time).await.assert_sound();
-        let saturation = saturation.throughput();
-        let bare = f64::midpoint(before, bare());
-        let comfortable = open(&connections, COMFORTABLE * saturation, time).await;
+        let bare_before = bare();
+        let before = saturation().await;
+        let bare = f64::midpoint(bare_before, bare());
         // Long enough to fill the queue, which is when refusals begin.
-        let beyond = open(&connections, 2.0 * saturation, 2 * time).await;
+        let beyond = open(&connections, 2.0 * before, 2 * time).await;
+        let after = saturation().await;
+        let comfortable = open(&connections, COMFORTABLE * after, time).await;
         rounds.push(Round {
             unloaded,
             bare,
-            saturation,
-            comfortable: comfortable.assert_sound(),
+            saturation: before,
             beyond: beyond.assert_sound(),
+            saturation_after: after,
+            comfortable: comfortable.assert_sound(),
         });
     }
     Measured { kind, rounds }

@@ -201,10 +201,10 @@ impl<W: Worker> Engine<W> {
         Ok(replies)
     }
 
-    /// When there is likely room again, if the queue is full now: whatever is submitted is refused.
+    /// When there is likely room for so many jobs, if they would be refused now for want of it.
     #[must_use]
-    pub fn full(&self) -> Option<Duration> {
-        self.shared.full()
+    pub fn no_room(&self, jobs: usize) -> Option<Duration> {
+        self.shared.no_room(jobs)
     }
 
     /// Jobs that wait for a lane now.

@@ -29,6 +29,7 @@ impl std::fmt::Debug for proto::Sample {
     }
 }
 
+pub use admission::DoorLayer;
 pub use convert::{requests, responses};
 pub use deadline::parse_timeout;
 pub use endpoint::{InvalidUrl, endpoint};

@@ -2,7 +2,7 @@
 //!
 //! Pairs go through `padan::grpc::serve`. A reference by subject is not in the contract yet, so
 //! probes against a template go through a small service of the same generated trait, which hands
-//! the engine a template made beforehand. It has no door in front; a door costs microseconds.
+//! the engine a template made beforehand, behind the same door.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,10 +13,10 @@ use padan::embed::Template;
 use padan::engine::Class;
 use padan::grpc::proto::face_verification_client::FaceVerificationClient;
 use padan::grpc::proto::face_verification_server::{FaceVerification, FaceVerificationServer};
-use padan::grpc::{self, proto, responses};
+use padan::grpc::{self, DoorLayer, proto, responses};
 use padan::verify::{Reference, Urgency, Verifier, VerifyError, VerifyTask};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Server, server::TcpIncoming};
 use tonic::{Request, Response, Status};
@@ -92,9 +92,16 @@ impl BenchServer {
             }),
             Kind::Template => {
                 let verifier = app.verifier;
+                let door = DoorLayer {
+                    places: Arc::new(Semaphore::new(config.requests_max)),
+                    verifier: Arc::clone(&verifier),
+                    request_timeout: config.request_timeout,
+                    message_bytes_max: MESSAGE_BYTES_MAX,
+                    metrics: app.metrics,
+                };
                 let template = reference_template(&verifier).await;
                 let service = TemplateService { verifier, template };
-                tokio::spawn(serve_template(listener, service, shutdown))
+                tokio::spawn(serve_template(listener, door, service, shutdown))
             }
         };
         Self {
@@ -163,6 +170,7 @@ impl Call for Caller {
 
 async fn serve_template(
     listener: TcpListener,
+    door: DoorLayer,
     service: TemplateService,
     shutdown: impl Future<Output = ()>,
 ) {
@@ -170,6 +178,7 @@ async fn serve_template(
     let served = Server::builder()
         .initial_stream_window_size(grpc::STREAM_WINDOW_BYTES)
         .initial_connection_window_size(grpc::CONNECTION_WINDOW_BYTES)
+        .layer(door)
         .add_service(service.max_decoding_message_size(MESSAGE_BYTES_MAX))
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),

@@ -143,14 +143,14 @@ impl<W: Worker> Shared<W> {
         Ok(())
     }
 
-    /// When there is likely room again, if no job of any class would be taken now for want of it.
-    pub fn full(&self) -> Option<Duration> {
+    /// When there is likely room for so many jobs, if there is none now for those of any class.
+    pub fn no_room(&self, jobs: usize) -> Option<Duration> {
         let mut waiting = self.lock();
-        if waiting.queue.is_full() {
+        if !waiting.queue.has_room(jobs) {
             waiting.discard_unwanted();
         }
-        let length = waiting.queue.len();
-        (waiting.queue.is_full() && !waiting.is_closed).then(|| self.time_to_empty(length))
+        let refused = !waiting.queue.has_room(jobs) && !waiting.is_closed;
+        refused.then(|| self.time_to_empty(waiting.queue.len()))
     }
 
     /// When a queue of this length will be empty, by the pace of the last jobs; 50 ms to 5 s.

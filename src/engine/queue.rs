@@ -38,20 +38,20 @@ impl<J> JobQueue<J> {
         self.waiting.iter().map(VecDeque::len).sum()
     }
 
-    /// Whether no job of any class fits.
-    pub fn is_full(&self) -> bool {
-        self.len() >= self.length_max
+    /// Whether so many jobs of the most urgent class fit.
+    pub fn has_room(&self, jobs: usize) -> bool {
+        self.len() + jobs <= self.length_max
     }
 
     /// Takes all jobs in their order, or gives all back when they do not fit.
     pub fn push(&mut self, class: Class, jobs: Vec<J>) -> Result<(), Vec<J>> {
-        let fits = self.len() + jobs.len() <= self.length_max;
         let share = match class {
             Class::LiveCheck | Class::Activation => self.length_max,
             Class::Bulk => self.length_max.div_ceil(2),
         };
+        let has_room = self.has_room(jobs.len());
         let waiting = self.of_class(class);
-        if !fits || waiting.len() + jobs.len() > share {
+        if !has_room || waiting.len() + jobs.len() > share {
             return Err(jobs);
         }
         waiting.extend(jobs);
@@ -123,7 +123,8 @@ mod tests {
                 }
                 prop_assert_eq!(queue.len(), model.len());
                 prop_assert!(queue.len() <= length_max);
-                prop_assert_eq!(queue.is_full(), model.len() == length_max);
+                prop_assert!(queue.has_room(length_max - model.len()));
+                prop_assert!(!queue.has_room(length_max - model.len() + 1));
             }
         }
     }

@@ -91,16 +91,18 @@ fn a_full_queue_refuses_at_once_and_says_when_to_retry() {
 }
 
 #[test]
-fn a_full_queue_says_so_and_one_with_unwanted_jobs_is_not_full() {
+fn a_queue_says_for_how_many_jobs_it_has_no_room_and_unwanted_ones_take_none() {
     let (engine, gate, _held) = busy(2);
-    assert_eq!(engine.full(), None);
+    assert_eq!(engine.no_room(2), None);
+    assert!(engine.no_room(3).is_some());
     let submit = |task| engine.submit(Class::Activation, None, [task]);
     let [first] = submit(Task::Echo(1)).expect("there is room");
-    assert_eq!(engine.full(), None);
+    assert_eq!(engine.no_room(1), None);
+    assert!(engine.no_room(2).is_some_and(|wait| !wait.is_zero()));
     let [second] = submit(Task::Panic).expect("there is room");
-    assert!(engine.full().is_some_and(|wait| !wait.is_zero()));
+    assert!(engine.no_room(1).is_some_and(|wait| !wait.is_zero()));
     drop(second);
-    assert_eq!(engine.full(), None);
+    assert_eq!(engine.no_room(1), None);
     drop(gate);
     assert_eq!(value(first), Ok(1));
     assert_eq!(engine.crashes(), 0);

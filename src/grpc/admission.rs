@@ -43,10 +43,15 @@ pub struct DoorLayer {
 }
 
 impl DoorLayer {
-    /// When a lane is likely to have room for this method, if the queue is full now.
-    fn full_for(&self, method: &str) -> Option<Duration> {
-        let needs_lane = method != "GetServiceInfo";
-        needs_lane.then(|| self.verifier.engine().full()).flatten()
+    /// When the queue is likely to have room for this method, if it has none now.
+    fn no_room(&self, method: &str) -> Option<Duration> {
+        let samples = match method {
+            "GetServiceInfo" => return None,
+            "AssessCapture" => 1,
+            // Only the body says whether it is a pair, and it mostly is.
+            _ => 2,
+        };
+        self.verifier.engine().no_room(samples)
     }
 }
 
@@ -100,7 +105,7 @@ where
             answered(&metrics, method, refusal.code(), "", arrived);
             Box::pin(std::future::ready(Ok(refusal.into_http())))
         };
-        if let Some(retry_after) = self.layer.full_for(method) {
+        if let Some(retry_after) = self.layer.no_room(method) {
             return refuse(status::busy(retry_after));
         }
         let Ok(place) = places.try_acquire_owned() else {

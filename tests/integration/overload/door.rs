@@ -17,7 +17,7 @@ async fn answer_to_an_unsent_body(server: &TestServer, work: &VerifyRequest) -> 
     })
     .await;
     let works = [first, send(server, work.clone()).await];
-    eventually("three samples in the queue", async || {
+    eventually("one place left, too few for a pair", async || {
         server.metric("padan_queue_length") == Some(3.0)
             || works.iter().any(JoinHandle::is_finished)
     })
@@ -36,7 +36,7 @@ async fn answer_to_an_unsent_body(server: &TestServer, work: &VerifyRequest) -> 
 
 #[tokio::test]
 async fn a_full_queue_refuses_before_the_body_is_sent() {
-    let server = TestServer::start(&sized(1, 3)).await;
+    let server = TestServer::start(&sized(1, 4)).await;
     let work = slow();
     // Once is enough unless the machine pauses this test for as long as the work takes.
     for _ in 0..5 {
