@@ -74,7 +74,7 @@ struct Output {
 struct RequestOptions {
     #[command(flatten)]
     output: Output,
-    /// Seconds of each measure; there are some twenty.
+    /// Seconds of each measure; there are 42, six of them twice as long.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
     /// Serve this embedder of the manifest instead of the default one.

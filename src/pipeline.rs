@@ -78,7 +78,8 @@ pub struct SampleResult {
     pub selected: Option<usize>,
     /// Clockwise quarter turns that bring the picture upright.
     pub quarter_turns: u8,
-    /// How much smaller than the sample the picture was that all this was seen in.
+    /// How much smaller than the sample the picture was that all this was seen in. For whoever
+    /// looks into a result: no decision depends on it.
     pub reduction: Reduction,
     /// Measures of the selected face.
     pub quality: Vec<QualityMeasure>,

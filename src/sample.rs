@@ -1,4 +1,4 @@
-//! One sample, from bytes to an aligned face: `decode` ► `detect` ► `quality` ► `align`.
+//! One sample, from bytes to an aligned face: `decode` ► `detect` ► `align` ► `quality`.
 //!
 //! Pure functions around one small trait, [`detect::FaceDetector`]. Nothing here knows ONNX
 //! Runtime, gRPC or a policy; OpenCV gets pixels, never a file. What the stages write to is the
@@ -24,7 +24,8 @@ pub enum SampleRole {
 /// What the stages after `decode` write to. A lane has one and uses it for sample after sample.
 ///
 /// The lane wipes it at the end of each sample: a workspace is never a place where a face outlives
-/// its request. Memory that was given back to the allocator (the decoded picture, the file) and
+/// its request. Memory that was given back to the allocator (the file, the decoded picture, a view of it
+/// too large to keep) and
 /// what ONNX Runtime and OpenCV keep for themselves is not wiped: it is overwritten when it is used
 /// again.
 #[derive(Default)]

@@ -168,7 +168,8 @@ fn tail_name(measured: &Measured) -> String {
     format!("{}: p99 at 80 % / unloaded p50", measured.kind.name())
 }
 
-/// Not reached in most runs: whoever is refused has sent a whole picture first.
+/// Reached in some runs: the callers share the cores, and twice as many calls cost twice as much
+/// to send.
 fn goodput_target(measured: &Measured) -> Row {
     let name = format!(
         "{}: goodput at twice saturation, wanted",
@@ -183,11 +184,11 @@ fn request_floors(measured: &Measured) -> Vec<Row> {
     let refusal = Ok(measured.refusal_ms().unwrap_or(f64::INFINITY));
     vec![
         floor_row(name("served / bare"), Ok(measured.served_to_bare()), 0.93),
-        // 0.95 is wanted: see `goodput_target`. Below this, refusals eat what they should protect.
+        // 0.95 is wanted: see `goodput_target`. Runs give 0.88 to 0.95.
         floor_row(
             name("goodput at twice saturation"),
             Ok(measured.goodput()),
-            0.8,
+            0.9,
         ),
         ceiling_row(name("refusal p99, ms"), refusal, 50.0),
     ]
@@ -198,8 +199,9 @@ const CALLS: usize = 100;
 
 /// A process of its own: start and memory.
 fn process_floors() -> Vec<Row> {
+    let command = padan();
     let started = Instant::now();
-    let server = ServerProcess::start(padan());
+    let server = ServerProcess::start(command);
     let ready = started.elapsed().as_secs_f64();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {

@@ -7,9 +7,9 @@ use crate::sample::geometry::{Landmarks, Point, Rect};
 use crate::sample::picture::Picture;
 
 /// Sees the same face in the middle of every picture.
-struct Sees;
+struct OneFace;
 
-impl FaceDetector for Sees {
+impl FaceDetector for OneFace {
     fn detect(&mut self, picture: &Picture, _: f32) -> Result<Vec<Face>, InferenceError> {
         let (width, height) = picture.size_f32();
         let scale = width.min(height) / 224.0;
@@ -28,12 +28,12 @@ impl FaceDetector for Sees {
 }
 
 /// Has one answer for every face.
-struct Answers {
+struct OneAnswer {
     contract_id: ContractId,
     answer: Result<[f32; 2], &'static str>,
 }
 
-impl FaceEmbedder for Answers {
+impl FaceEmbedder for OneAnswer {
     fn contract_id(&self) -> &ContractId {
         &self.contract_id
     }
@@ -59,11 +59,11 @@ fn pipeline(answer: Result<[f32; 2], &'static str>) -> Pipeline {
         quality: QualityLimits::default(),
     };
     let contract_id = ContractId::new("answers:0");
-    let embedder = Answers {
+    let embedder = OneAnswer {
         contract_id,
         answer,
     };
-    Pipeline::new(Box::new(Sees), Box::new(embedder), Arc::new(settings))
+    Pipeline::new(Box::new(OneFace), Box::new(embedder), Arc::new(settings))
 }
 
 /// A bright picture as a file.
@@ -81,13 +81,17 @@ fn task() -> SampleTask {
 }
 
 /// Whether the workspace was used and holds nothing.
-fn is_wiped(pipeline: &Pipeline) -> bool {
+fn is_wiped(pipeline: &mut Pipeline) -> bool {
     let Workspace {
-        face, luminance, ..
-    } = &pipeline.workspace;
+        detect,
+        face,
+        luminance,
+    } = &mut pipeline.workspace;
+    let seen = detect.pixels().concat();
     let pixels = (112 * 112, 112 * 112 * 3);
-    (luminance.len(), face.crop().rgb().len()) == pixels
-        && luminance.iter().chain(face.crop().rgb()).all(|v| *v == 0)
+    let was_used = !seen.is_empty() && (luminance.len(), face.crop().rgb().len()) == pixels;
+    let mut all = luminance.iter().chain(face.crop().rgb()).chain(&seen);
+    was_used && all.all(|value| *value == 0) && face.inside().iter().all(|inside| !inside)
 }
 
 #[test]
@@ -95,7 +99,7 @@ fn no_face_is_kept_when_its_sample_is_done() {
     let mut pipeline = pipeline(Ok([1.0, 0.0]));
     let result = pipeline.run(&task(), &Checkpoint::always());
     assert!(result.expect("works").template.is_some());
-    assert!(is_wiped(&pipeline));
+    assert!(is_wiped(&mut pipeline));
 }
 
 #[test]
@@ -103,7 +107,7 @@ fn no_face_is_kept_when_its_sample_fails() {
     let mut pipeline = pipeline(Err("out of order"));
     let result = pipeline.run(&task(), &Checkpoint::always());
     assert!(matches!(result, Err(SampleError::Inference(_))));
-    assert!(is_wiped(&pipeline));
+    assert!(is_wiped(&mut pipeline));
 }
 
 #[test]
@@ -120,5 +124,5 @@ fn no_face_is_kept_when_its_caller_hangs_up() {
         result,
         Err(SampleError::Stopped(Stopped::Abandoned))
     ));
-    assert!(is_wiped(&pipeline));
+    assert!(is_wiped(&mut pipeline));
 }

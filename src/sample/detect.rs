@@ -88,6 +88,13 @@ impl Workspace {
         self.half.wipe();
         self.views.wipe();
     }
+
+    /// The pixels of every picture.
+    #[cfg(test)]
+    pub fn pixels(&mut self) -> Vec<&[u8]> {
+        let views = self.views.all().into_iter();
+        views.chain([&self.half]).map(Picture::rgb).collect()
+    }
 }
 
 /// Finds the faces of `picture` and the one that is meant.

@@ -216,7 +216,8 @@ impl Picture {
             && end(top).is_some_and(|bottom| bottom <= self.height);
         if !is_inside || reach < side {
             let scale = f64::from(side) / f64::from(reach.max(1));
-            let shift = |start: i32| -f64::from(start) * scale;
+            // Edges on edges, as everywhere here; a warp speaks of centres, half a pixel in.
+            let shift = |start: i32| (0.5 - f64::from(start)) * scale - 0.5;
             let matrix = [[scale, 0.0, shift(left)], [0.0, scale, shift(top)]];
             return self.warp_into(matrix, (side, side), border, target);
         }
@@ -291,8 +292,12 @@ impl Picture {
     /// Gives a buffer another size, for all of it to be written next. Sides of 0 become 1.
     fn reshape(&mut self, width: u32, height: u32) {
         (self.width, self.height) = (width.max(1), height.max(1));
-        // Never shorter: what is cut off would stay in memory where no wipe reaches it.
+        // Never shorter: what is cut off would stay in memory where no wipe reaches it. Nor does
+        // one reach what is left behind when there is no room to grow in.
         let bytes = self.bytes().max(self.rgb.len());
+        if bytes > self.rgb.capacity() {
+            self.rgb.fill(0);
+        }
         self.rgb.resize(bytes, 0);
     }
 

@@ -213,7 +213,7 @@ pub fn detector() -> YunetDetector {
     YunetDetector::load(&runtime, &manifest, entry.expect("is there")).expect("loads")
 }
 
-/// The embedder that the default configuration serves.
+/// This embedder of the manifest.
 pub fn embedder(id: &str) -> OrtEmbedder {
     let (runtime, manifest) = models();
     let entry = manifest.select(id, ModelTask::Embedder, Profile::Production);

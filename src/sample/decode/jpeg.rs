@@ -11,6 +11,7 @@ pub const SCANNED_PIXELS_MAX: u64 = 250_000_000;
 
 const BASELINE: u8 = 0xC0;
 const EXTENDED: u8 = 0xC1;
+const CODES: u8 = 0xC4;
 const ADOBE: u8 = 0xEE;
 const START_OF_SCAN: u8 = 0xDA;
 const END_OF_IMAGE: u8 = 0xD9;
@@ -22,7 +23,8 @@ pub struct Structure {
     frames: u64,
     is_sequential: bool,
     is_grey_or_ycc: bool,
-    has_other_colours: bool,
+    /// Other colours than a frame of such components has, or codes without a meaning.
+    has_oddities: bool,
 }
 
 impl Structure {
@@ -35,7 +37,7 @@ impl Structure {
         (self.frames, self.scans) == (1, 1)
             && self.is_sequential
             && self.is_grey_or_ycc
-            && !self.has_other_colours
+            && !self.has_oddities
     }
 
     /// Notes a frame header: length, precision, height, width, then 3 bytes for each component.
@@ -50,11 +52,28 @@ impl Structure {
         };
     }
 
+    /// Notes the tables of Huffman codes: class and number, 16 counts, as many symbols.
+    ///
+    /// A code for a run of empty blocks has no meaning in sequence, and decoders differ there.
+    fn note_codes(&mut self, segment: &[u8]) {
+        let length = segment.first_chunk().map_or(2, |l| u16::from_be_bytes(*l));
+        let mut tables = segment.get(2..usize::from(length)).unwrap_or_default();
+        while let Some((head, rest)) = tables.split_first_chunk::<17>() {
+            let symbols = head[1..].iter().map(|count| usize::from(*count)).sum();
+            let (symbols, after) = rest.split_at_checked(symbols).unwrap_or((rest, &[]));
+            // 0x00 ends a block, 0xF0 is a run of 16 zeros within one.
+            let is_run = |symbol: &u8| symbol.is_multiple_of(16) && !matches!(symbol, 0x00 | 0xF0);
+            let is_ac = head[0] >> 4 == 1;
+            self.has_oddities |= is_ac && symbols.iter().any(is_run);
+            tables = after;
+        }
+    }
+
     /// Notes what Adobe's segment says of the colours: its name, three numbers, the transform.
     fn note_adobe(&mut self, segment: &[u8]) {
         const YCC: u8 = 1;
         let is_adobe = segment.get(2..7) == Some(b"Adobe");
-        self.has_other_colours |= is_adobe && segment.get(13) != Some(&YCC);
+        self.has_oddities |= is_adobe && segment.get(13) != Some(&YCC);
     }
 }
 
@@ -82,6 +101,8 @@ pub fn check_structure(bytes: &[u8]) -> Result<Structure, DecodeError> {
                 if is_frame_header(marker) {
                     pixels = pixels.max(frame_pixels(after).ok_or(truncated.clone())?);
                     structure.note_frame(marker, after);
+                } else if marker == CODES {
+                    structure.note_codes(after);
                 } else if marker == ADOBE {
                     structure.note_adobe(after);
                 } else if marker == START_OF_SCAN {

@@ -34,6 +34,9 @@ impl Reduction {
     /// All, the strongest first.
     pub const ALL: [Self; 4] = [Self::Eighth, Self::Quarter, Self::Half, Self::None];
 
+    /// Those that cost less than the whole picture, the strongest first.
+    const THAT_PAY: [Self; 2] = [Self::Eighth, Self::Quarter];
+
     /// Pixels of the sample for one of the picture, along a side.
     #[must_use]
     pub const fn factor(self) -> u16 {
@@ -54,16 +57,18 @@ impl Reduction {
         }
         let longer = width.max(height);
         let is_enough = |wanted: &Self| longer >= LONGER_SIDE_MIN * u32::from(wanted.factor());
-        let pays = [Self::Eighth, Self::Quarter];
-        pays.into_iter().find(is_enough).unwrap_or_default()
+        Self::THAT_PAY
+            .into_iter()
+            .find(is_enough)
+            .unwrap_or_default()
     }
 
-    /// The strongest reduction up to this one that leaves `least` pixels of the picture where the
-    /// sample has `density`.
+    /// The strongest reduction up to this one that pays and leaves `least` pixels of the picture
+    /// where the sample has `density`.
     #[must_use]
     pub fn that_keeps(self, density: f64, least: f64) -> Self {
         let keeps = |wanted: &Self| *wanted <= self && density / wanted.factor_f64() >= least;
-        Self::ALL.into_iter().find(keeps).unwrap_or_default()
+        Self::THAT_PAY.into_iter().find(keeps).unwrap_or_default()
     }
 
     /// A face found in the picture, in pixels of the sample.
@@ -155,8 +160,8 @@ mod tests {
         let quarter = Reduction::Quarter;
         assert_eq!(quarter.that_keeps(100.0, 2.0), quarter);
         assert_eq!(quarter.that_keeps(8.0, 2.0), quarter);
-        assert_eq!(quarter.that_keeps(7.9, 2.0), Reduction::Half);
-        assert_eq!(quarter.that_keeps(3.9, 2.0), Reduction::None);
+        assert_eq!(quarter.that_keeps(7.9, 2.0), Reduction::None);
+        assert_eq!(Reduction::Eighth.that_keeps(8.0, 2.0), quarter);
         assert_eq!(quarter.that_keeps(1.0, 2.0), Reduction::None);
         assert_eq!(quarter.that_keeps(f64::NAN, 2.0), Reduction::None);
     }

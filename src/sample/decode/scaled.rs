@@ -13,7 +13,8 @@ use super::reduction::Reduction;
 thread_local! {
     /// `jpeg-decoder` gives work to threads: to one more for each channel, or to rayon's. A lane is
     /// the unit of parallelism, and others would only compete with it. So each thread that decodes
-    /// is the whole of a pool of rayon's, for as long as it lives.
+    /// is the whole of a pool of rayon's. rayon keeps a few hundred bytes of such a pool for ever:
+    /// this is for lanes, of which there is a fixed number, not for a thread for each picture.
     static THIS_THREAD_ALONE: Option<ThreadPool> =
         ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().ok();
 }

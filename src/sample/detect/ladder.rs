@@ -306,8 +306,10 @@ fn pass(
     let (width, height) = picture.full.size_f32();
     let scale = to_f32(side) * share / to_f32(picture.full.longer_side());
     if share < 1.0 {
-        let shift = |length: f32| f64::from((to_f32(side) - length * scale) / 2.0);
+        let margin = |length: f32| f64::from((to_f32(side) - length * scale) / 2.0);
         let scale = f64::from(scale);
+        // Edges on edges; a warp speaks of centres, half a pixel further in.
+        let shift = |length: f32| margin(length) + (scale - 1.0) / 2.0;
         let matrix = [[scale, 0.0, shift(width)], [0.0, scale, shift(height)]];
         let full = picture.full;
         full.warp_into(matrix, (side, side), PADDING, seen)?;

@@ -248,13 +248,7 @@ fn a_wiped_workspace_holds_nothing_of_the_sample() {
         choice,
     );
     assert_eq!(found.expect("no failure").quarter_turns, 1);
-    let pixels = |workspace: &mut Workspace| {
-        let views = workspace.views.all().map(|view| view.rgb().to_vec());
-        [&views[..], &[workspace.half.rgb().to_vec()]].concat()
-    };
-    let shown = |view: &Vec<u8>| view.contains(&90);
-    assert!(pixels(&mut workspace).iter().all(shown));
+    assert!(workspace.pixels().iter().all(|view| view.contains(&90)));
     workspace.wipe();
-    let is_black = |view: &Vec<u8>| view.iter().all(|value| *value == 0);
-    assert!(pixels(&mut workspace).iter().all(is_black));
+    assert!(workspace.pixels().concat().iter().all(|value| *value == 0));
 }

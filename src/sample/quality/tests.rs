@@ -118,7 +118,17 @@ fn what_cannot_be_assessed_does_not_fail() {
 
 #[test]
 fn a_reduced_picture_changes_no_measure_of_the_sample() {
-    let (picture, face, crop) = scene(1.0);
+    let (bright, face, _) = scene(1.0);
+    let mut rgb = bright.rgb().to_vec();
+    // Dark where the face is: light around it is another when the face is looked for elsewhere.
+    for (n, value) in rgb.iter_mut().enumerate() {
+        let (x, y) = ((n / 3 % 320) as f32, (n / 3 / 320) as f32);
+        if face.rect.contains(Point::new(x, y)) {
+            *value /= 3;
+        }
+    }
+    let picture = Picture::new(320, 320, rgb).expect("sizes agree");
+    let crop = aligned_crop(&picture, &face.landmarks, &ARCFACE_112).expect("aligns");
     let mut aligned = AlignedFace::default();
     let made = aligned.align(&picture, &face.landmarks, &ARCFACE_112);
     made.expect("aligns");
@@ -137,7 +147,8 @@ fn a_reduced_picture_changes_no_measure_of_the_sample() {
     let half = picture.resized(160, 160).expect("resizes");
     for (whole, reduced) in whole.iter().zip(measured(&half, Reduction::Half)) {
         let differ = (whole.native - reduced.native).abs();
-        assert!(differ < 1.0, "{:?}: {differ}", whole.component);
+        // The edge of the dark part falls between pixels of the reduced picture.
+        assert!(differ < 3.0, "{:?}: {differ}", whole.component);
         assert_eq!(whole.verdict(), reduced.verdict(), "{:?}", whole.component);
     }
 }

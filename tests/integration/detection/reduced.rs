@@ -20,7 +20,7 @@ use super::scenes::{gradient, pasted, turned};
 use super::{PORTRAITS, face_with_side, support};
 
 /// Cosine of the two embeddings of one face, read from the whole and from the reduced picture.
-const SIMILARITY_MIN: f32 = 0.97;
+const SIMILARITY_MIN: f32 = 0.98;
 
 /// Pipelines of the default models, with room for 12 megapixels as PNG.
 struct Reader(Pipeline);
@@ -143,7 +143,7 @@ fn a_large_face_is_read_at_a_quarter_and_reported_in_pixels_of_the_sample() {
 #[test]
 fn a_smaller_face_is_read_again_at_the_reduction_that_is_enough_for_it() {
     let mut reader = Reader::new();
-    for (side, expected) in [(600.0, Reduction::Half), (280.0, Reduction::None)] {
+    for (side, expected) in [(600.0, Reduction::None), (280.0, Reduction::None)] {
         let scene = scene_of(&[("person_a_2.jpg", side, 1500, 900)]);
         let place = format!("a face of {side} pixels");
         let result = reader.agreed(&scene, SampleRole::Probe, &place);

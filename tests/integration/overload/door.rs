@@ -1,57 +1,37 @@
 //! What is refused before its body is read.
 
-use padan::grpc::proto::{Decision, GetServiceInfoRequest, VerifyRequest, VerifyResponse};
+use padan::grpc::proto::{AssessCaptureRequest, Decision, GetServiceInfoRequest, VerifyResponse};
 use prost::Message;
-use tokio::task::JoinHandle;
 use tonic::Code;
 
-use super::{answers, assert_busy, send, sized, slow};
+use super::{assert_busy, sized};
 use crate::protocol::raw::{RawClient, framed};
 use crate::support::{TestServer, config, eventually, genuine};
 
-/// What a call is answered that sends no byte of its body while the queue is full.
-async fn answer_to_an_unsent_body(server: &TestServer, work: &VerifyRequest) -> Code {
-    let first = send(server, work.clone()).await;
-    eventually("one sample on the lane, one in the queue", async || {
-        server.metric("padan_queue_length") == Some(1.0) || first.is_finished()
-    })
-    .await;
-    let works = [first, send(server, work.clone()).await];
-    eventually("one place left, too few for a pair", async || {
-        server.metric("padan_queue_length") == Some(3.0)
-            || works.iter().any(JoinHandle::is_finished)
-    })
-    .await;
-    let client = RawClient::connect(server).await;
-    let call = client.open("Verify", Some("1S")).await;
-    let code = call.answer().await.code;
-    let mut client = server.client().await;
-    let info = client.get_service_info(GetServiceInfoRequest {}).await;
-    assert!(info.is_ok(), "what needs no lane is answered");
-    for answer in answers(works.into()).await {
-        assert_eq!(answer.expect("accepted").decision(), Decision::Match);
-    }
-    code
-}
-
 #[tokio::test]
-async fn a_full_queue_refuses_before_the_body_is_sent() {
-    let server = TestServer::start(&sized(1, 4)).await;
-    let work = slow();
-    // Once is enough unless the machine pauses this test for as long as the work takes.
-    for _ in 0..5 {
-        let code = answer_to_an_unsent_body(&server, &work).await;
-        if code == Code::ResourceExhausted {
-            server.assert_well().await;
-            return;
-        }
-        assert_eq!(
-            code,
-            Code::DeadlineExceeded,
-            "it was let in, and sent nothing"
-        );
-    }
-    panic!("it was let in each time");
+async fn without_room_for_a_pair_a_call_is_refused_before_its_body_is_sent() {
+    // Room for one sample: what needs no lane or one place is let in, a pair never.
+    let server = TestServer::start(&sized(1, 1)).await;
+    let client = RawClient::connect(&server).await;
+    let call = client.open("Verify", None).await;
+    let answer = call.answer().await;
+    assert_eq!(answer.code, Code::ResourceExhausted);
+    let sample = genuine().probe;
+    let assessed = server
+        .client()
+        .await
+        .assess_capture(AssessCaptureRequest {
+            sample,
+            ..AssessCaptureRequest::default()
+        })
+        .await;
+    assert!(assessed.is_ok(), "one place is enough for one sample");
+    let info = server
+        .client()
+        .await
+        .get_service_info(GetServiceInfoRequest {})
+        .await;
+    assert!(info.is_ok(), "needs no place");
 }
 
 #[tokio::test]

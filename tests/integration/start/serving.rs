@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Command;
-use std::time::Duration;
 
 use padan::grpc::proto;
 
@@ -19,8 +18,6 @@ fn a_server_goes_on_when_nobody_reads_its_standard_output() {
         let read = stderr.read_line(&mut told).expect("UTF-8");
         assert!(read > 0, "it ended: {told}");
     }
-    // The announcement comes after that line: it must be over before the signal.
-    std::thread::sleep(Duration::from_millis(200));
     let mut kill = Command::new("kill");
     kill.args(["-TERM", &child.id().to_string()]);
     assert!(kill.status().expect("there is a `kill`").success());

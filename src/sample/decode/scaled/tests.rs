@@ -213,7 +213,8 @@ fn a_file_cut_anywhere_is_truncated_at_every_reduction() {
 
 #[test]
 fn decoding_stays_on_the_callers_thread() {
-    let bytes = jpeg();
+    // Large enough for `jpeg-decoder` to want other threads.
+    let bytes = jpeg_of(&scene(1024, 768).into());
     let threads = std::thread::spawn(move || {
         let before = rayon::current_thread_index();
         let decoded = at(&bytes, Reduction::Half).expect("decodes");
@@ -261,4 +262,27 @@ proptest! {
             );
         }
     }
+}
+
+#[test]
+fn codes_without_a_meaning_in_sequence_are_left_to_the_full_decoder() {
+    let bytes = jpeg();
+    assert_eq!(
+        at(&bytes, Reduction::Half).map(|d| d.reduction),
+        Ok(Reduction::Half)
+    );
+    // The first table of AC codes that the encoder writes; a symbol it does not use there.
+    let table = bytes
+        .windows(5)
+        .position(|b| b[..2] == [0xFF, 0xC4] && b[4] >> 4 == 1);
+    let symbols = table.expect("has one") + 5 + 16;
+    let mut odd = bytes;
+    let last = odd[symbols..symbols + 162]
+        .iter()
+        .rposition(|symbol| *symbol == 0xFA);
+    odd[symbols + last.expect("the last of the standard table")] = 0xE0;
+    assert_eq!(
+        at(&odd, Reduction::Half).map(|d| d.reduction),
+        Ok(Reduction::None)
+    );
 }
