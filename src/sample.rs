@@ -24,10 +24,9 @@ pub enum SampleRole {
 /// What the stages after `decode` write to. A lane has one and uses it for sample after sample.
 ///
 /// The lane wipes it at the end of each sample: a workspace is never a place where a face outlives
-/// its request. Memory that was given back to the allocator (the file, the decoded picture, a view of it
-/// too large to keep) and
-/// what ONNX Runtime and OpenCV keep for themselves is not wiped: it is overwritten when it is used
-/// again.
+/// its request. Memory that was given back to the allocator (the file, the decoded picture, a view
+/// of it too large to keep) and what ONNX Runtime and OpenCV keep for themselves is not wiped: it
+/// is overwritten when it is used again.
 #[derive(Default)]
 pub struct Workspace {
     /// Pictures of the search for faces.

@@ -27,7 +27,7 @@ pub struct Admitted {
     pub request_id: Arc<OnceLock<String>>,
 }
 
-/// Makes [`Door`]s that share their places.
+/// Puts the door in front of services; all doors share the places.
 #[derive(Clone)]
 pub struct DoorLayer {
     /// Places for requests.
