@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 pub use nik::{Biodata, Nik, NikError, NikWarning, Sex};
 
-/// The keyed hash of a NIK (HMAC-SHA-256 under the NIK key, see `keys`): the only
+/// The keyed hash of a NIK (HMAC-SHA-256 under the NIK key, see [`crate::keys::NikKey`]): the only
 /// form in which a subject is stored, logged or exported.
 ///
 /// Without the key nobody can find the NIK, and nobody can try all of them. Its text is 64
