@@ -2,9 +2,11 @@
 //! 2 usage, 3 technical failure.
 
 mod assess;
+mod certs;
 mod client;
 mod demo;
 mod evaluate;
+mod keys;
 mod load;
 mod models;
 mod serve;
@@ -85,6 +87,9 @@ fn run_command(command: Command, shared: &SharedArgs) -> Outcome {
         Command::Evaluate(args) => evaluate::run(&args, &quiet(shared)?),
         // Load is on another process, which has the configuration.
         Command::Load(args) => load::run(&args),
+        // Keys and certificates need no models.
+        Command::Keys(command) => keys::run(&command, shared),
+        Command::Certs(command) => certs::run(&command),
         Command::Demo(args) => demo::run(&args, &quiet(shared)?),
     }
 }

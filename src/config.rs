@@ -3,6 +3,7 @@
 
 mod args;
 mod file;
+mod keys;
 mod paths;
 mod provider;
 
@@ -12,10 +13,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use args::{
-    Args, AssessArgs, Command, DemoArgs, EvaluateArgs, LoadArgs, LoadClass, LoadMode,
-    ModelsCommand, ServeArgs, SharedArgs, VerifyArgs,
+    Args, AssessArgs, CertsCommand, CertsDevArgs, Command, DemoArgs, EvaluateArgs, KeysCommand,
+    KeysFolder, LoadArgs, LoadClass, LoadMode, ModelsCommand, ServeArgs, SharedArgs, VerifyArgs,
 };
 pub use file::{ConfigFile, LogFormat};
+pub use keys::{KeysConfig, KeysTable, secret_variable};
 
 use crate::decision::PolicySpec;
 use crate::engine::EngineSettings;

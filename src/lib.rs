@@ -30,6 +30,9 @@
 //! | [`evaluation`] | accuracy on lists of pairs | [`evaluation::evaluate`] |
 //! | [`report`] | tables, JSON and HTML for people | [`report::html`] |
 //! | [`telemetry`] | logs and metrics | [`telemetry::Metrics`] |
+//! | [`subject`] | the NIK, and the keyed hash that stands for it | [`subject::Nik::parse`] |
+//! | [`keys`] | the keys, sealing, rotation of the master key | [`keys::KeyRing::read`] |
+//! | [`token`] | signed results that a backend redeems | [`token::check`] |
 //! | [`digest`] | SHA-256 as text | [`digest::sha256_hex`] |
 //! | [`config`] | command line, file, environment → validated settings | [`config::Config::load`] |
 //! | [`app`] | puts it all together | [`app::App::start`] |
@@ -84,6 +87,12 @@ pub mod engine;
 pub mod pipeline;
 
 pub mod verify;
+
+pub mod subject;
+
+pub mod keys;
+
+pub mod token;
 
 pub mod model;
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod keys;
 mod load;
 
 use std::net::SocketAddr;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub use keys::{CertsCommand, CertsDevArgs, KeysCommand, KeysFolder};
 pub use load::{LoadArgs, LoadClass, LoadMode};
 
 use super::LogFormat;
@@ -72,6 +74,12 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Put load on a server and measure throughput and latency
     Load(LoadArgs),
+    /// Make, rotate or show the keys of enrolment, evidence and tokens
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Make certificates
+    #[command(subcommand)]
+    Certs(CertsCommand),
     /// Start a server, verify a genuine and an impostor pair over gRPC, show the result
     Demo(DemoArgs),
 }

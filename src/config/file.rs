@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde::Deserialize;
 
+use super::KeysTable;
 use crate::decision::PolicySpec;
 use crate::model::{Profile, ProviderKind};
 use crate::sample::decode::ImageLimits;
@@ -38,6 +39,8 @@ pub struct ConfigFile {
     pub limits: Limits,
     /// Addresses and times.
     pub server: Server,
+    /// Where the keys come from.
+    pub keys: KeysTable,
     /// Logs.
     pub log: Log,
     /// Policies.
@@ -147,6 +150,7 @@ impl Default for ConfigFile {
             engine: Engine::default(),
             limits: Limits::default(),
             server: Server::default(),
+            keys: KeysTable::default(),
             log: Log::default(),
             policy: Vec::new(),
         }

@@ -16,6 +16,7 @@ mod decisions;
 mod detection;
 mod embedders;
 mod golden;
+mod keys_command;
 mod load;
 mod load_command;
 mod overload;
