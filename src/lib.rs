@@ -24,14 +24,14 @@
 //! | [`engine`] | lanes, the bounded queue, deadlines, batches for a device | [`engine::Engine`] |
 //! | [`pipeline`] | what a lane does with one sample | [`pipeline::Pipeline::run`] |
 //! | [`verify`] | a request's way: two samples, one decision | [`verify::Verifier::verify`] |
-//! | [`subject`] | who a reference belongs to, as a keyed hash | [`subject::SubjectHash`] |
-//! | [`audit`] | what was decided, hash-chained and signed | [`audit::Entry`], [`audit::ChainVerifier`] |
 //! | [`model`] | manifest, ONNX Runtime, its providers, the two networks | [`model::Manifest`] |
 //! | [`grpc`] | the contract on the wire | [`grpc::serve`] |
 //! | [`load`] | load on a server, and what it measures | [`load::run`] |
 //! | [`evaluation`] | accuracy on lists of pairs | [`evaluation::evaluate`] |
 //! | [`report`] | tables, JSON and HTML for people | [`report::html`] |
 //! | [`telemetry`] | logs and metrics | [`telemetry::Metrics`] |
+//! | [`subject`] | the NIK, and the keyed hash that stands for it | [`subject::Nik::parse`] |
+//! | [`audit`] | what was decided, hash-chained and signed | [`audit::Entry`], [`audit::verify_export`] |
 //! | [`digest`] | SHA-256 as text | [`digest::sha256_hex`] |
 //! | [`config`] | command line, file, environment → validated settings | [`config::Config::load`] |
 //! | [`app`] | puts it all together | [`app::App::start`] |

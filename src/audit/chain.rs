@@ -12,7 +12,7 @@ use super::text::{HexError, WriterId, bytes_of_hex};
 const GENESIS_LABEL: &[u8] = b"padan audit genesis v1\0";
 
 /// SHA-256 over all entries of a chain up to a place; 64 hexadecimal digits as text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ChainHash([u8; 32]);
 
@@ -47,6 +47,12 @@ impl ChainHash {
 impl std::fmt::Display for ChainHash {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl std::fmt::Debug for ChainHash {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "ChainHash({self})")
     }
 }
 

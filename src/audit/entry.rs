@@ -181,11 +181,7 @@ pub struct Entry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub similarity: Option<DecimalSimilarity>,
     /// Whom it was about.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "subject_text"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<SubjectHash>,
     /// When.
     pub time: Timestamp,
@@ -270,32 +266,6 @@ impl Entry {
         } else {
             Err(EntryError::NotCanonical)
         }
-    }
-}
-
-/// Subject hashes as texts of 64 hexadecimal digits.
-mod subject_text {
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    use crate::subject::SubjectHash;
-
-    #[expect(clippy::ref_option, reason = "serde asks for this form")]
-    pub fn serialize<S: Serializer>(
-        subject: &Option<SubjectHash>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match subject {
-            Some(subject) => serializer.collect_str(subject),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<SubjectHash>, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-        let subject = text.map(|text| text.parse()).transpose();
-        subject.map_err(|_| D::Error::custom("not a subject hash"))
     }
 }
 

@@ -88,6 +88,7 @@ fn other_spellings_of_an_entry_are_refused() {
         ),
         text.replace(r#""channel":"COUNTER","#, "")
             .replace(r#""writer""#, r#""channel":"COUNTER","writer""#),
+        text.replace("abab", "ABAB"),
         format!("{text} "),
     ];
     for other in not_canonical {
@@ -113,12 +114,12 @@ fn hostile_texts_are_errors_that_repeat_nothing() {
         text.replace(r#""sequence":7"#, r#""sequence":7,"sequence":7"#),
         text.replace(r#""sequence":7"#, r#""sequence":-7"#),
         text.replace(r#""sequence":7"#, r#""sequence":7.0"#),
+        text.replace("abab", "xyxy"),
         text.replace("-0.250000", "-0.25"),
         text.replace("-0.250000", "-1.000001"),
         text.replace("-0.250000", "-0.000000"),
         text.replace("-0.250000", "+0.250000"),
         text.replace("VERIFICATION", "verification"),
-        text.replace("abab", "ABAB"),
         text.replace("op-12", "op\\n12"),
         text.replace("padan-1", "padan 1"),
         format!("{text}{text}"),
