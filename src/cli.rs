@@ -1,7 +1,8 @@
-//! One file for each subcommand. Exit codes: 0 match or success, 1 no match or not verifiable,
-//! 2 usage, 3 technical failure.
+//! One file for each subcommand. Exit codes: 0 match or success, 1 no match, not verifiable or not
+//! intact, 2 usage, 3 technical failure.
 
 mod assess;
+mod audit;
 mod client;
 mod demo;
 mod evaluate;
@@ -85,6 +86,8 @@ fn run_command(command: Command, shared: &SharedArgs) -> Outcome {
         Command::Evaluate(args) => evaluate::run(&args, &quiet(shared)?),
         // Load is on another process, which has the configuration.
         Command::Load(args) => load::run(&args),
+        // An auditor's machine has no models.
+        Command::Audit(command) => audit::run(&command),
         Command::Demo(args) => demo::run(&args, &quiet(shared)?),
     }
 }

@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use args::{
-    Args, AssessArgs, Command, DemoArgs, EvaluateArgs, LoadArgs, LoadClass, LoadMode,
-    ModelsCommand, ServeArgs, SharedArgs, VerifyArgs,
+    Args, AssessArgs, AuditCommand, AuditVerifyArgs, Command, DemoArgs, EvaluateArgs, LoadArgs,
+    LoadClass, LoadMode, ModelsCommand, ServeArgs, SharedArgs, VerifyArgs,
 };
 pub use file::{ConfigFile, LogFormat};
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod load;
 
 use std::net::SocketAddr;
@@ -7,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub use audit::{AuditCommand, AuditVerifyArgs};
 pub use load::{LoadArgs, LoadClass, LoadMode};
 
 use super::LogFormat;
@@ -55,8 +57,8 @@ pub struct SharedArgs {
     pub log_format: Option<LogFormat>,
 }
 
-/// The commands. Exit codes: 0 match or success, 1 no match or not verifiable, 2 usage,
-/// 3 technical failure.
+/// The commands. Exit codes: 0 match or success, 1 no match, not verifiable or not intact,
+/// 2 usage, 3 technical failure.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve gRPC until SIGTERM or Ctrl-C
@@ -72,6 +74,9 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Put load on a server and measure throughput and latency
     Load(LoadArgs),
+    /// Check the audit trail
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Start a server, verify a genuine and an impostor pair over gRPC, show the result
     Demo(DemoArgs),
 }
