@@ -1,5 +1,7 @@
 //! `padan audit verify`: what an auditor sees, with nothing but the binary and a file.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use ed25519_dalek::SigningKey;
 use padan::audit::{
     Actor, ChainHead, Checkpoint, Entry, Event, ExportHeader, ExportRange, PublicKey, Text,
@@ -53,8 +55,11 @@ fn export() -> Vec<String> {
 
 /// Exit code, standard output and standard error for a file of these lines.
 fn verify(lines: &[String], args: &[&str]) -> (i32, String, String) {
-    let folder = TestFolder::new("audit");
-    let file = folder.path("trail.jsonl");
+    // Tests run side by side, each with files of its own.
+    static FILES: AtomicU64 = AtomicU64::new(0);
+    let number = FILES.fetch_add(1, Ordering::Relaxed);
+    let folder = TestFolder::new(&format!("audit-{number}"));
+    let file = folder.path().join("trail.jsonl");
     std::fs::write(&file, lines.concat()).expect("writable");
     run(padan().args(["audit", "verify"]).arg(&file).args(args))
 }
@@ -96,7 +101,7 @@ fn a_broken_trail_names_its_first_bad_entry() {
 #[test]
 fn a_key_is_read_from_a_file_and_another_key_is_not_believed() {
     let folder = TestFolder::new("audit-key");
-    let file = folder.path("audit.pub");
+    let file = folder.path().join("audit.pub");
     std::fs::write(&file, format!("{}\n", public_key())).expect("writable");
     let file = file.to_str().expect("UTF-8");
     let (code, stdout, stderr) = verify(&export(), &["--public-key", file]);
