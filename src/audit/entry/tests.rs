@@ -214,7 +214,9 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_is_spelled_right(entry in any_entry(), at in any::<prop::sample::Index>(), byte: u8) {
+    fn what_is_read_is_spelled_right(
+        entry in any_entry(), at in any::<prop::sample::Index>(), byte: u8,
+    ) {
         let mut bytes = entry.to_text().expect("fits").into_bytes();
         let at = at.index(bytes.len());
         bytes[at] = byte;

@@ -81,7 +81,8 @@ pub struct ExportVerifier {
 }
 
 impl ExportVerifier {
-    /// Begins with the first line, without its end. `pinned`: the key that must have signed the file.
+    /// Begins with the first line, without its end. `pinned`: the key that must have signed the
+    /// file.
     ///
     /// # Errors
     /// When the file is no export of this format.
