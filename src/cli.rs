@@ -1,7 +1,8 @@
-//! One file for each subcommand. Exit codes: 0 match or success, 1 no match or not verifiable,
-//! 2 usage, 3 technical failure.
+//! One file for each subcommand. Exit codes: 0 match or success, 1 no match, not verifiable or not
+//! intact, 2 usage, 3 technical failure.
 
 mod assess;
+mod audit;
 mod certs;
 mod client;
 mod demo;
@@ -90,6 +91,8 @@ fn run_command(command: Command, shared: &SharedArgs) -> Outcome {
         // Keys and certificates need no models.
         Command::Keys(command) => keys::run(&command, shared),
         Command::Certs(command) => certs::run(&command),
+        // An auditor's machine has no models.
+        Command::Audit(command) => audit::run(&command),
         Command::Demo(args) => demo::run(&args, &quiet(shared)?),
     }
 }

@@ -13,8 +13,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use args::{
-    Args, AssessArgs, CertsCommand, CertsDevArgs, Command, DemoArgs, EvaluateArgs, KeysCommand,
-    KeysFolder, LoadArgs, LoadClass, LoadMode, ModelsCommand, ServeArgs, SharedArgs, VerifyArgs,
+    Args, AssessArgs, AuditCommand, AuditVerifyArgs, CertsCommand, CertsDevArgs, Command, DemoArgs,
+    EvaluateArgs, KeysCommand, KeysFolder, LoadArgs, LoadClass, LoadMode, ModelsCommand, ServeArgs,
+    SharedArgs, VerifyArgs,
 };
 pub use file::{ConfigFile, LogFormat};
 pub use keys::{KeysConfig, KeysTable, secret_variable};

@@ -33,6 +33,7 @@
 //! | [`subject`] | the NIK, and the keyed hash that stands for it | [`subject::Nik::parse`] |
 //! | [`keys`] | the keys, sealing, rotation of the master key | [`keys::KeyRing::read`] |
 //! | [`token`] | signed results that a backend redeems | [`token::check`] |
+//! | [`audit`] | what was decided, hash-chained and signed | [`audit::Entry`], [`audit::verify_export`] |
 //! | [`digest`] | SHA-256 as text | [`digest::sha256_hex`] |
 //! | [`config`] | command line, file, environment → validated settings | [`config::Config::load`] |
 //! | [`app`] | puts it all together | [`app::App::start`] |
@@ -93,6 +94,8 @@ pub mod subject;
 pub mod keys;
 
 pub mod token;
+
+pub mod audit;
 
 pub mod model;
 

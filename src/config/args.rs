@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod keys;
 mod load;
 
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+pub use audit::{AuditCommand, AuditVerifyArgs};
 pub use keys::{CertsCommand, CertsDevArgs, KeysCommand, KeysFolder};
 pub use load::{LoadArgs, LoadClass, LoadMode};
 
@@ -57,8 +59,8 @@ pub struct SharedArgs {
     pub log_format: Option<LogFormat>,
 }
 
-/// The commands. Exit codes: 0 match or success, 1 no match or not verifiable, 2 usage,
-/// 3 technical failure.
+/// The commands. Exit codes: 0 match or success, 1 no match, not verifiable or not intact,
+/// 2 usage, 3 technical failure.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve gRPC until SIGTERM or Ctrl-C
@@ -80,6 +82,9 @@ pub enum Command {
     /// Make certificates
     #[command(subcommand)]
     Certs(CertsCommand),
+    /// Check the audit trail
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Start a server, verify a genuine and an impostor pair over gRPC, show the result
     Demo(DemoArgs),
 }

@@ -12,7 +12,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 const COLUMNS_MAX: usize = 100;
 
 /// Modules that know nothing of transport or runtime.
-const DOMAIN: [&str; 11] = [
+const DOMAIN: [&str; 12] = [
     "sample",
     "embed",
     "compare",
@@ -24,6 +24,7 @@ const DOMAIN: [&str; 11] = [
     "subject",
     "keys",
     "token",
+    "audit",
 ];
 
 /// One source file, by its path in the repository.
@@ -188,6 +189,29 @@ fn load_knows_the_contract_and_nothing_of_the_server() {
     assert_none(
         &lines_that_say(load(), &forbidden),
         "a generator sees the server from outside: src/load must not know",
+    );
+}
+
+#[test]
+fn the_trail_is_checked_without_whatever_wrote_it() {
+    let sources = sources("src");
+    let audit = || sources.iter().filter(|source| source.is_in(&["audit"]));
+    let forbidden = [
+        "sqlx",
+        "tokio",
+        "indicatif",
+        "crate::engine",
+        "crate::keys",
+        "crate::pipeline",
+        "crate::sample",
+        "crate::store",
+        "crate::telemetry",
+        "crate::verify",
+    ];
+    assert!(audit().count() > 5, "no module audit");
+    assert_none(
+        &lines_that_say(audit(), &forbidden),
+        "an auditor needs no service to check the trail: src/audit must not know",
     );
 }
 
