@@ -53,7 +53,7 @@ mod timestamp;
 mod verifier;
 
 pub use chain::{ChainHash, ChainHead, Link};
-pub use checkpoint::{Checkpoint, CheckpointError, PublicKey, PublicKeyError, Signature};
+pub use checkpoint::{Checkpoint, CheckpointError, Signature};
 pub use entry::{
     Actor, DecimalSimilarity, ENTRY_BYTES_MAX, Entry, EntryError, Event, SEQUENCE_MAX,
 };
@@ -63,6 +63,6 @@ pub use export::{
     verify_export,
 };
 pub use finding::{Fault, Finding};
-pub use text::{HexError, TEXT_BYTES_MAX, Text, TextError, WriterId};
+pub use text::{TEXT_BYTES_MAX, Text, TextError, WriterId};
 pub use timestamp::{Timestamp, TimestampError};
 pub use verifier::{ChainEnd, ChainReport, ChainVerifier, StatedEntry};

@@ -29,7 +29,7 @@ pub use id::{KeyId, KeyKind, NotAKeyId};
 pub use nik::NikKey;
 pub use ring::{KeyRing, KeyState, KeySummary};
 pub use seal::{Binding, SealError, Sealed, open, seal};
-pub use signing::{NotAPublicKey, PublicKey, SigningKey};
+pub use signing::{PublicKey, PublicKeyError, SigningKey};
 pub use source::{COMMAND_TIME_MAX, KeySource};
 pub use wrap::{KeyWrapper, LocalWrapper, SubjectKey, WrapError, WrappedKey, rewrap};
 

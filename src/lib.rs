@@ -34,7 +34,7 @@
 //! | [`keys`] | the keys, sealing, rotation of the master key | [`keys::KeyRing::read`] |
 //! | [`token`] | signed results that a backend redeems | [`token::check`] |
 //! | [`audit`] | what was decided, hash-chained and signed | [`audit::Entry`], [`audit::verify_export`] |
-//! | [`digest`] | SHA-256 as text | [`digest::sha256_hex`] |
+//! | [`digest`] | bytes as hexadecimal digits, SHA-256 | [`digest::sha256_hex`] |
 //! | [`config`] | command line, file, environment → validated settings | [`config::Config::load`] |
 //! | [`app`] | puts it all together | [`app::App::start`] |
 //! | [`cli`] | one file for each subcommand | [`cli::run`] |
@@ -56,7 +56,9 @@
 //! - Results are not errors, and no error becomes a match (`decision::tests`,
 //!   `tests/integration/bad_input.rs`).
 //! - No image, embedding or similarity reaches a log, a metric or an error text
-//!   (`tests/integration/privacy.rs`).
+//!   (`tests/integration/privacy.rs`); no key and no NIK prints itself (`keys::tests`,
+//!   `subject::nik::tests`).
+//! - Nothing can be changed in an exported trail without being found (`audit::export::verifier`).
 //! - What a lane saw before changes nothing about a sample, bit for bit
 //!   (`tests/integration/reuse.rs`), and its workspace holds no face between two samples
 //!   (`pipeline::tests`).

@@ -3,7 +3,7 @@
 
 mod nik;
 
-use std::fmt::Write as _;
+use crate::digest;
 
 pub use nik::{Biodata, Nik, NikError, NikWarning, Sex};
 
@@ -34,7 +34,7 @@ impl SubjectHash {
 
 impl std::fmt::Display for SubjectHash {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+        out.write_str(&digest::hex(&self.0))
     }
 }
 
@@ -53,22 +53,9 @@ impl std::str::FromStr for SubjectHash {
     type Err = NotASubjectHash;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut bytes = [0; 32];
-        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        if pairs.len() != bytes.len() || !rest.is_empty() {
-            return Err(NotASubjectHash);
-        }
-        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-            let (high, low) = (hex_digit(*high)?, hex_digit(*low)?);
-            *byte = high << 4 | low;
-        }
-        Ok(Self(bytes))
+        let bytes = digest::bytes_of_hex(&text.to_ascii_lowercase());
+        bytes.map(Self).map_err(|_| NotASubjectHash)
     }
-}
-
-fn hex_digit(digit: u8) -> Result<u8, NotASubjectHash> {
-    let value = char::from(digit).to_digit(16).ok_or(NotASubjectHash)?;
-    u8::try_from(value).map_err(|_| NotASubjectHash)
 }
 
 impl TryFrom<String> for SubjectHash {
@@ -81,10 +68,7 @@ impl TryFrom<String> for SubjectHash {
 
 impl From<SubjectHash> for String {
     fn from(hash: SubjectHash) -> Self {
-        let mut text = Self::with_capacity(64);
-        // Writing to a string does not fail.
-        let _ = write!(text, "{hash}");
-        text
+        digest::hex(&hash.0)
     }
 }
 

@@ -2,14 +2,15 @@
 
 use std::str::FromStr;
 
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::entry::{Entry, EntryError};
-use super::text::{HexError, WriterId, bytes_of_hex};
+use super::text::WriterId;
+use crate::digest::{self, HexError, bytes_of_hex};
 
 const GENESIS_LABEL: &[u8] = b"padan audit genesis v1\0";
+const CHECKPOINTS_LABEL: &[u8] = b"padan audit checkpoints v1\0";
 
 /// SHA-256 over all entries of a chain up to a place; 64 hexadecimal digits as text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -24,7 +25,15 @@ impl ChainHash {
         Self(hash.chain_update(writer.as_str()).finalize().into())
     }
 
-    /// After an entry with this canonical text.
+    /// Before the first checkpoint of `writer` in an export; [`Self::after`] each, it says which
+    /// checkpoints the export holds, in which order.
+    #[must_use]
+    pub fn of_no_checkpoint(writer: &WriterId) -> Self {
+        let hash = Sha256::new().chain_update(CHECKPOINTS_LABEL);
+        Self(hash.chain_update(writer.as_str()).finalize().into())
+    }
+
+    /// After an entry, or a checkpoint of an export, with this canonical text.
     #[must_use]
     pub fn after(&self, text: &str) -> Self {
         let hash = Sha256::new().chain_update(self.0);
@@ -46,7 +55,7 @@ impl ChainHash {
 
 impl std::fmt::Display for ChainHash {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(&HEXLOWER.encode(&self.0))
+        out.write_str(&digest::hex(&self.0))
     }
 }
 

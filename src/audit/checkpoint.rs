@@ -1,119 +1,14 @@
 //! Signed statements about where a chain stood.
 
-use std::str::FromStr;
-
-use data_encoding::{BASE64, HEXLOWER};
-use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 
 use super::chain::{ChainHash, ChainHead};
-use super::text::{HexError, WriterId, bytes_of_hex};
+use super::text::WriterId;
 use super::timestamp::Timestamp;
+use crate::digest::{self, HexError, bytes_of_hex, length_prefixed};
+use crate::keys::{PublicKey, SigningKey};
 
 const LABEL: &str = "padan audit checkpoint v1";
-
-/// A text that is no public key of the trail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PublicKeyError {
-    /// Neither 64 hexadecimal digits nor a PEM file.
-    #[error("a public key is 64 hexadecimal digits, or a PEM file of an Ed25519 public key")]
-    Form,
-    /// Not a point of the curve, or one that anybody can sign for.
-    #[error("these are not the bytes of a usable Ed25519 public key")]
-    Weak,
-}
-
-/// An Ed25519 public key that signs the trail; 64 hexadecimal digits as text.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct PublicKey(VerifyingKey);
-
-impl PublicKey {
-    /// The public half of `key`.
-    #[must_use]
-    pub fn of(key: &SigningKey) -> Self {
-        Self(key.verifying_key())
-    }
-
-    /// A key from its 32 bytes.
-    ///
-    /// # Errors
-    /// When they are no point of the curve, or a weak one.
-    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, PublicKeyError> {
-        match VerifyingKey::from_bytes(bytes) {
-            Ok(key) if !key.is_weak() => Ok(Self(key)),
-            _ => Err(PublicKeyError::Weak),
-        }
-    }
-
-    /// A key from what a file holds: its 64 hexadecimal digits, or PEM (`BEGIN PUBLIC KEY`).
-    ///
-    /// # Errors
-    /// When it holds neither, or the key is unusable.
-    pub fn from_file_text(text: &str) -> Result<Self, PublicKeyError> {
-        let text = text.trim();
-        let Some(body) = text
-            .strip_prefix("-----BEGIN PUBLIC KEY-----")
-            .and_then(|rest| rest.strip_suffix("-----END PUBLIC KEY-----"))
-        else {
-            return text.parse();
-        };
-        let body: String = body.split_ascii_whitespace().collect();
-        let info = BASE64
-            .decode(body.as_bytes())
-            .map_err(|_| PublicKeyError::Form)?;
-        // RFC 8410: what every SubjectPublicKeyInfo of Ed25519 begins with.
-        let prefix = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
-        let key = info.strip_prefix(prefix).ok_or(PublicKeyError::Form)?;
-        Self::from_bytes(key.try_into().map_err(|_| PublicKeyError::Form)?)
-    }
-
-    /// Whether `signature` is that of this key over `message`. Refuses the other signatures that
-    /// some verifiers take for the same message, so that a signature cannot be changed either.
-    pub(super) fn has_signed(&self, message: &[u8], signature: &Signature) -> bool {
-        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-        self.0.verify_strict(message, &signature).is_ok()
-    }
-
-    fn as_bytes(&self) -> &[u8; 32] {
-        self.0.as_bytes()
-    }
-}
-
-impl std::fmt::Display for PublicKey {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(&HEXLOWER.encode(self.as_bytes()))
-    }
-}
-
-impl std::fmt::Debug for PublicKey {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "PublicKey({self})")
-    }
-}
-
-impl FromStr for PublicKey {
-    type Err = PublicKeyError;
-
-    fn from_str(text: &str) -> Result<Self, PublicKeyError> {
-        let bytes = bytes_of_hex(text).map_err(|_| PublicKeyError::Form)?;
-        Self::from_bytes(&bytes)
-    }
-}
-
-impl TryFrom<String> for PublicKey {
-    type Error = PublicKeyError;
-
-    fn try_from(text: String) -> Result<Self, PublicKeyError> {
-        text.parse()
-    }
-}
-
-impl From<PublicKey> for String {
-    fn from(key: PublicKey) -> Self {
-        key.to_string()
-    }
-}
 
 /// An Ed25519 signature; 128 hexadecimal digits as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,11 +17,12 @@ pub struct Signature([u8; 64]);
 
 impl Signature {
     pub(super) fn of(message: &[u8], key: &SigningKey) -> Self {
-        Self(key.sign(message).to_bytes())
+        Self(key.sign(message))
     }
 
-    pub(super) const fn from_bytes(bytes: [u8; 64]) -> Self {
-        Self(bytes)
+    /// Whether it is that of `key` over `message`.
+    pub(super) fn is_of(&self, key: &PublicKey, message: &[u8]) -> bool {
+        key.has_signed(message, &self.0)
     }
 }
 
@@ -140,20 +36,8 @@ impl TryFrom<String> for Signature {
 
 impl From<Signature> for String {
     fn from(signature: Signature) -> Self {
-        HEXLOWER.encode(&signature.0)
+        digest::hex(&signature.0)
     }
-}
-
-/// The bytes that are signed: each part after its length, so that no part can lend bytes to its
-/// neighbour. Lengths are 64 bits, the most significant byte first.
-pub(super) fn signed_bytes(parts: &[&[u8]]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for part in parts {
-        // A length of memory fits in 64 bits.
-        bytes.extend((part.len() as u64).to_be_bytes());
-        bytes.extend(*part);
-    }
-    bytes
 }
 
 /// A text that is no checkpoint in its one spelling.
@@ -186,7 +70,7 @@ impl Checkpoint {
     pub fn sign(head: &ChainHead, time: Timestamp, key: &SigningKey) -> Self {
         let mut checkpoint = Self {
             hash: head.hash,
-            key: PublicKey::of(key),
+            key: key.public(),
             sequence: head.sequence,
             signature: Signature([0; 64]),
             time,
@@ -200,11 +84,11 @@ impl Checkpoint {
     /// question.
     #[must_use]
     pub fn is_signed(&self) -> bool {
-        self.key.has_signed(&self.message(), &self.signature)
+        self.signature.is_of(&self.key, &self.message())
     }
 
     fn message(&self) -> Vec<u8> {
-        signed_bytes(&[
+        length_prefixed(&[
             LABEL.as_bytes(),
             self.writer.as_str().as_bytes(),
             &self.sequence.to_be_bytes(),
@@ -238,10 +122,11 @@ impl Checkpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::KeyKind;
     use proptest::prelude::*;
 
     fn key(seed: u8) -> SigningKey {
-        SigningKey::from_bytes(&[seed; 32])
+        SigningKey::from_slice(KeyKind::Audit, &[seed; 32]).expect("32 bytes")
     }
 
     fn example() -> Checkpoint {
@@ -258,7 +143,7 @@ mod tests {
         let changes: [&dyn Fn(&mut Checkpoint); 6] = [
             &|checkpoint| checkpoint.sequence += 1,
             &|checkpoint| checkpoint.hash = checkpoint.hash.after(""),
-            &|checkpoint| checkpoint.key = PublicKey::of(&key(2)),
+            &|checkpoint| checkpoint.key = key(2).public(),
             &|checkpoint| checkpoint.time = other_time,
             &|checkpoint| checkpoint.writer = WriterId::new("padan-2").expect("a name"),
             &|checkpoint| checkpoint.signature.0[63] ^= 1,
@@ -268,12 +153,6 @@ mod tests {
             change(&mut changed);
             assert!(!changed.is_signed(), "{changed:?}");
         }
-    }
-
-    #[test]
-    fn parts_do_not_lend_each_other_bytes() {
-        assert_ne!(signed_bytes(&[b"ab", b"c"]), signed_bytes(&[b"a", b"bc"]));
-        assert_eq!(signed_bytes(&[b"a"]), b"\0\0\0\0\0\0\0\x01a");
     }
 
     #[test]
@@ -292,26 +171,6 @@ mod tests {
             assert_ne!(other, text);
             assert_eq!(Checkpoint::parse(&other), Err(CheckpointError), "{other}");
         }
-    }
-
-    #[test]
-    fn keys_are_read_from_hexadecimal_digits_and_from_pem() {
-        // RFC 8410, section 10.1.
-        let pem = "-----BEGIN PUBLIC KEY-----\n\
-                   MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
-                   -----END PUBLIC KEY-----\n";
-        let hex = "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1";
-        let key = PublicKey::from_file_text(pem).expect("a key");
-        assert_eq!(key.to_string(), hex);
-        assert_eq!(PublicKey::from_file_text(&format!("{hex}\n")), Ok(key));
-        let other_curve = pem.replace("VwAyEA", "V3AyEA");
-        for wrong in ["", "abc", &hex.to_uppercase(), &other_curve] {
-            let error = PublicKey::from_file_text(wrong);
-            assert_eq!(error, Err(PublicKeyError::Form), "{wrong}");
-        }
-        // The neutral element: everybody's signature.
-        let neutral = format!("01{}", "00".repeat(31));
-        assert_eq!(neutral.parse::<PublicKey>(), Err(PublicKeyError::Weak));
     }
 
     proptest! {

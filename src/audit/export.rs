@@ -3,15 +3,16 @@
 mod lines;
 mod verifier;
 
-use ed25519_dalek::SigningKey;
 use serde::{Deserialize, Serialize};
 
 use super::chain::{ChainHash, ChainHead};
-use super::checkpoint::{Checkpoint, PublicKey, Signature, signed_bytes};
+use super::checkpoint::{Checkpoint, Signature};
 use super::entry::{ENTRY_BYTES_MAX, Entry, SEQUENCE_MAX};
-use super::text::{Text, WriterId, bytes_of_hex};
+use super::text::{Text, WriterId};
 use super::timestamp::Timestamp;
 use super::verifier::ChainEnd;
+use crate::digest::{bytes_of_hex, length_prefixed};
+use crate::keys::{PublicKey, SigningKey};
 
 pub use verifier::{ExportError, ExportReport, ExportVerifier, verify_export};
 
@@ -40,6 +41,8 @@ const CHECKPOINT: &str = "{\"checkpoint\":";
 pub struct ExportRange {
     /// How many checkpoints of the writer the file holds.
     pub checkpoints: u64,
+    /// Hash over them, see [`ChainHash::of_no_checkpoint`].
+    pub checkpoints_hash: ChainHash,
     /// Sequence of the first entry, from 1 on.
     pub first: u64,
     /// Hash of the chain up to the last entry.
@@ -70,6 +73,7 @@ impl ExportRange {
             sequence: self.last,
             hash: self.hash,
             checkpoints: self.checkpoints,
+            checkpoints_hash: self.checkpoints_hash,
         }
     }
 
@@ -155,7 +159,7 @@ impl ExportHeader {
     /// When the header contradicts itself or names another key.
     pub fn to_line(&self, key: &SigningKey) -> Result<String, ExportHeaderError> {
         self.check()?;
-        if PublicKey::of(key) != self.key {
+        if key.public() != self.key {
             return Err(ExportHeaderError);
         }
         let text = self.to_text();
@@ -165,7 +169,7 @@ impl ExportHeader {
 }
 
 fn message(text: &str) -> Vec<u8> {
-    signed_bytes(&[LABEL.as_bytes(), text.as_bytes()])
+    length_prefixed(&[LABEL.as_bytes(), text.as_bytes()])
 }
 
 /// The line of an entry, with its end, from what the store holds of it.
@@ -255,7 +259,6 @@ fn parse_first_line(line: &[u8]) -> FirstLine {
     let Some(header) = header.filter(|header| header.to_text() == text) else {
         return FirstLine::Damaged;
     };
-    let signature = Signature::from_bytes(signature);
     let is_signed = header.key.has_signed(&message(text), &signature);
     FirstLine::Header(Box::new(header), is_signed)
 }

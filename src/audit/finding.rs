@@ -26,8 +26,8 @@ pub enum Fault {
     UnknownKey,
     /// A checkpoint that is not behind the entry it speaks of.
     CheckpointMoved,
-    /// More or fewer checkpoints than the header says.
-    CheckpointCount,
+    /// Not the checkpoints that the header speaks of.
+    CheckpointsChanged,
     /// An entry or a checkpoint of a writer that the header does not name.
     OtherChain,
     /// A line that is neither an entry nor a checkpoint.
@@ -56,7 +56,7 @@ impl Fault {
         Self::BadSignature,
         Self::UnknownKey,
         Self::CheckpointMoved,
-        Self::CheckpointCount,
+        Self::CheckpointsChanged,
         Self::OtherChain,
         Self::UnreadableLine,
         Self::UnendedLine,
@@ -79,7 +79,7 @@ impl Fault {
             Self::BadSignature => "bad signature",
             Self::UnknownKey => "unknown key",
             Self::CheckpointMoved => "checkpoint moved",
-            Self::CheckpointCount => "checkpoint count",
+            Self::CheckpointsChanged => "checkpoints changed",
             Self::OtherChain => "other chain",
             Self::UnreadableLine => "unreadable line",
             Self::UnendedLine => "unended line",
@@ -106,7 +106,7 @@ impl Fault {
             Self::BadSignature => "A checkpoint was edited: its key did not sign this.",
             Self::UnknownKey => "A checkpoint was signed by a key that is not trusted.",
             Self::CheckpointMoved => "A checkpoint is not behind the entry it speaks of.",
-            Self::CheckpointCount => "Checkpoints were deleted or inserted.",
+            Self::CheckpointsChanged => "Checkpoints were deleted, inserted or exchanged.",
             Self::OtherChain => "The line belongs to a writer that the header does not name.",
             Self::UnreadableLine => "The line is neither an entry nor a checkpoint.",
             Self::UnendedLine => "The file ends within a line.",
@@ -129,6 +129,9 @@ pub struct Finding {
     pub sequence: Option<u64>,
     /// Last sequence that may be bad too, when the place cannot be told more exactly.
     pub until: Option<u64>,
+    /// The first sequence that no signature vouches for, when it comes before the bad one: whoever
+    /// computed the hashes anew may have changed entries from here on.
+    pub unproven_from: Option<u64>,
     /// Line of the file, from 1 on, that shows it; absent when the end of the file does.
     pub line: Option<u64>,
 }
@@ -146,9 +149,13 @@ impl std::fmt::Display for Finding {
             }
             write!(out, ": ")?;
         }
-        match self.line {
-            Some(line) => write!(out, "line {line}: {}", self.fault.sentence()),
-            None => write!(out, "{}", self.fault.sentence()),
+        if let Some(line) = self.line {
+            write!(out, "line {line}: ")?;
+        }
+        write!(out, "{}", self.fault.sentence())?;
+        match self.unproven_from {
+            Some(first) => write!(out, " No signature vouches for entries from {first} on."),
+            None => Ok(()),
         }
     }
 }

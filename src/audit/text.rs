@@ -1,6 +1,5 @@
 //! The words of an entry: short texts and names of writers.
 
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of a [`Text`].
@@ -23,18 +22,6 @@ pub enum TextError {
     /// Not a name of a writer.
     #[error("a writer is 1 to {WRITER_BYTES_MAX} letters, digits, dots, hyphens and underscores")]
     Writer,
-}
-
-/// Not that many bytes as hexadecimal digits in lower case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0} hexadecimal digits in lower case are expected")]
-pub struct HexError(pub usize);
-
-/// `N` bytes from their hexadecimal digits in lower case.
-pub(super) fn bytes_of_hex<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
-    let bytes = HEXLOWER.decode(text.as_bytes()).ok();
-    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or(HexError(2 * N))
 }
 
 /// A short text of an entry: 1 to [`TEXT_BYTES_MAX`] bytes of UTF-8 without control characters.
@@ -172,14 +159,6 @@ mod tests {
         assert!(WriterId::new("padan-1.jakarta_2").is_ok());
         for name in ["", "a b", "a/b", "é", "a\n", &"x".repeat(65)] {
             assert_eq!(WriterId::new(name), Err(TextError::Writer), "{name:?}");
-        }
-    }
-
-    #[test]
-    fn hexadecimal_digits_are_in_lower_case_and_as_many_as_expected() {
-        assert_eq!(bytes_of_hex::<2>("0aff"), Ok([10, 255]));
-        for wrong in ["0AFF", "0af", "0aff00", "", "0agg", "é"] {
-            assert_eq!(bytes_of_hex::<2>(wrong), Err(HexError(4)), "{wrong}");
         }
     }
 

@@ -32,6 +32,8 @@ pub struct ChainEnd {
     pub hash: ChainHash,
     /// How many checkpoints there are.
     pub checkpoints: u64,
+    /// Hash over them, see [`ChainHash::of_no_checkpoint`].
+    pub checkpoints_hash: ChainHash,
 }
 
 /// What came of checking a chain.
@@ -43,9 +45,10 @@ pub struct ChainReport {
     pub entries: u64,
     /// Checkpoints seen.
     pub checkpoints: u64,
-    /// Entries up to this sequence are intact; 0 when none is.
+    /// Entries up to this sequence are proven to be what was written, by a checkpoint or by where
+    /// the chain has to end. What only agrees with itself is not: anybody can compute hashes.
     pub intact_to: u64,
-    /// Entries up to this sequence are intact and signed by a checkpoint of the chain itself.
+    /// Entries up to this sequence are proven by a checkpoint of the chain itself.
     pub signed_to: u64,
     /// What is wrong, in the order of the lines.
     pub findings: Vec<Finding>,
@@ -116,6 +119,7 @@ pub struct ChainVerifier {
     /// Another entry for the head's place that follows as well.
     rival: Option<ChainHash>,
     head_line: u64,
+    checkpoints_hash: ChainHash,
     end: Option<ChainEnd>,
     state: State,
     report: ChainReport,
@@ -136,6 +140,7 @@ impl ChainVerifier {
             more_findings: 0,
         };
         Self {
+            checkpoints_hash: ChainHash::of_no_checkpoint(&start.writer),
             head: start,
             before: None,
             rival: None,
@@ -219,6 +224,7 @@ impl ChainVerifier {
     /// The next checkpoint that names this writer. `is_trusted`: its key may sign this trail.
     pub fn checkpoint(&mut self, line: u64, checkpoint: &Checkpoint, is_trusted: bool) {
         self.report.checkpoints += 1;
+        self.checkpoints_hash = self.checkpoints_hash.after(&checkpoint.to_text());
         let stands_behind = matches!(self.state, State::Whole).then_some(self.head.sequence);
         if !is_trusted {
             return self.find(Fault::UnknownKey, stands_behind, Some(line));
@@ -258,6 +264,7 @@ impl ChainVerifier {
             writer: Some(self.head.writer.clone()),
             sequence: Some(first),
             until: Some(last),
+            unproven_from: None,
             line,
         });
     }
@@ -268,6 +275,7 @@ impl ChainVerifier {
             writer: Some(self.head.writer.clone()),
             sequence,
             until: None,
+            unproven_from: None,
             line,
         });
     }
@@ -284,17 +292,21 @@ impl ChainVerifier {
     /// which may be the entry that is missing.
     #[must_use]
     pub fn finish(mut self, unreadable: &[u64]) -> ChainReport {
-        let proven = self.head.sequence;
-        match self.state {
-            State::Rewritten => {}
-            State::Broken(broken) => self.finish_broken(&broken, unreadable),
-            State::Whole => self.finish_whole(unreadable),
-        }
+        let signed_to = self.report.signed_to;
         self.report.intact_to = match self.state {
-            // What was rewritten was proven by nothing but itself.
-            State::Rewritten => self.report.signed_to,
-            _ => proven,
+            State::Rewritten => signed_to,
+            State::Broken(broken) => {
+                self.finish_broken(&broken, unreadable);
+                signed_to
+            }
+            State::Whole => self.finish_whole(unreadable),
         };
+        let unproven = self.report.intact_to.saturating_add(1);
+        for finding in &mut self.report.findings {
+            // A range says for itself where it begins.
+            let is_later = finding.sequence.is_some_and(|place| unproven < place);
+            finding.unproven_from = is_later.then_some(unproven);
+        }
         self.report
             .findings
             .sort_by_key(|finding| finding.line.unwrap_or(u64::MAX));
@@ -313,32 +325,42 @@ impl ChainVerifier {
         self.find(fault, Some(place), Some(line));
     }
 
-    fn finish_whole(&mut self, unreadable: &[u64]) {
-        let Some(end) = self.end.clone() else {
-            return;
-        };
-        let place = self.head.sequence.saturating_add(1);
-        if self.head.sequence < end.sequence {
-            if let Some(line) = self.first_unreadable(unreadable, None) {
-                return self.find(Fault::Edited, Some(place), Some(line));
-            }
-            return self.keep(Finding {
-                fault: Fault::Truncated,
-                writer: Some(self.head.writer.clone()),
-                sequence: Some(place),
-                until: Some(end.sequence),
-                line: None,
-            });
-        }
+    /// A chain that agrees with itself; up to where it is proven.
+    fn finish_whole(&mut self, unreadable: &[u64]) -> u64 {
         let signed_to = self.report.signed_to;
+        let Some(end) = self.end.clone() else {
+            return signed_to;
+        };
+        if self.head.sequence < end.sequence {
+            self.finish_early(end.sequence, unreadable);
+            return signed_to;
+        }
         self.compare(end.hash, None);
-        if matches!(self.state, State::Rewritten) {
-            return;
-        }
         self.report.signed_to = signed_to;
-        if self.report.checkpoints != end.checkpoints {
-            self.find(Fault::CheckpointCount, None, None);
+        if matches!(self.state, State::Rewritten) {
+            return signed_to;
         }
+        let seen = (self.report.checkpoints, self.checkpoints_hash);
+        if seen != (end.checkpoints, end.checkpoints_hash) {
+            self.find(Fault::CheckpointsChanged, None, None);
+        }
+        self.head.sequence
+    }
+
+    /// The chain ends before its last entry.
+    fn finish_early(&mut self, last: u64, unreadable: &[u64]) {
+        let place = self.head.sequence.saturating_add(1);
+        if let Some(line) = self.first_unreadable(unreadable, None) {
+            return self.find(Fault::Edited, Some(place), Some(line));
+        }
+        self.keep(Finding {
+            fault: Fault::Truncated,
+            writer: Some(self.head.writer.clone()),
+            sequence: Some(place),
+            until: Some(last),
+            unproven_from: None,
+            line: None,
+        });
     }
 
     /// The first unreadable line between the head and `line`.

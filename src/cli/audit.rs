@@ -9,8 +9,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::{ANSWER_NO, Failure, Outcome, print};
-use crate::audit::{self, ExportHeader, ExportReport, Fault, Finding, PublicKey};
+use crate::audit::{self, ExportHeader, ExportReport, Fault, Finding};
 use crate::config::{AuditCommand, AuditVerifyArgs};
+use crate::keys::PublicKey;
 use crate::report::table::new_table;
 
 /// Most bytes of a file that holds a public key.
@@ -133,10 +134,11 @@ fn chains(report: &ExportReport, header: &ExportHeader) -> String {
         "result",
     ]);
     for (range, chain) in header.writers.iter().zip(&report.chains) {
-        let result = chain
-            .findings
-            .first()
-            .map_or("intact", |finding| finding.fault.name());
+        let result = match chain.findings.first() {
+            Some(finding) => finding.fault.name(),
+            None if report.header_is_signed => "intact",
+            None => "not proven",
+        };
         let holds = if range.last < range.first {
             "nothing".to_owned()
         } else {
@@ -166,6 +168,7 @@ fn as_json(path: &Path, report: &ExportReport) -> serde_json::Value {
             "writer": finding.writer,
             "sequence": finding.sequence,
             "until": finding.until,
+            "unproven_from": finding.unproven_from,
             "line": finding.line,
             "sentence": finding.to_string(),
         })
@@ -177,13 +180,14 @@ fn as_json(path: &Path, report: &ExportReport) -> serde_json::Value {
             "checkpoints": chain.checkpoints,
             "intact_to": chain.intact_to,
             "signed_to": chain.signed_to,
-            "is_intact": chain.findings.is_empty(),
+            "is_intact": report.header_is_signed && chain.findings.is_empty(),
         })
     });
     json!({
         "file": path.display().to_string(),
         "is_intact": report.is_intact(),
         "key_is_pinned": report.key_is_pinned,
+        "header_is_signed": report.header_is_signed,
         "header": report.header,
         "lines": report.lines,
         "chains": chains.collect::<Vec<_>>(),

@@ -25,7 +25,7 @@ pub fn run(command: &KeysCommand, shared: &SharedArgs) -> Outcome {
         KeysCommand::Rotate {
             folder,
             active_from,
-        } => rotate(&load(shared, folder)?, active_from.unwrap_or(now), now),
+        } => rotate(&load(shared, folder)?, *active_from, now),
         KeysCommand::Show { folder, json } => show(&load(shared, folder)?, *json, now),
     }
 }
@@ -48,11 +48,15 @@ fn init(config: &KeysConfig, now: OffsetDateTime) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn rotate(config: &KeysConfig, from: OffsetDateTime, now: OffsetDateTime) -> Outcome {
+fn rotate(
+    config: &KeysConfig,
+    active_from: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+) -> Outcome {
     let folder = writable(config)?;
     // Whole and valid before anything is added.
     read(&config.sources, now)?;
-    let id = keys::add_master_key(folder, from)?;
+    let id = keys::add_master_key(folder, active_from, now)?;
     let ring = read(&config.sources, now)?;
     print(&format!(
         "made the master key {id} in {}\n{}\n\

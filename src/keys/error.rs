@@ -43,6 +43,28 @@ pub enum KeyError {
         /// The mode it should have.
         wanted: u32,
     },
+    /// Somebody else can change it.
+    #[error(
+        "{} belongs to the user with the number {owner}, who can replace what is in it: run padan \
+         as that user, or `chown` it, and replace the keys if they may be his", path.display()
+    )]
+    OtherOwner {
+        /// Which.
+        path: PathBuf,
+        /// Number of its owner.
+        owner: u32,
+    },
+    /// A new master key that is older than the active one.
+    #[error(
+        "a master key from {from} on would never be used: the active one is younger; give a time \
+         from {least} on"
+    )]
+    NeverActive {
+        /// When it was to become active.
+        from: OffsetDateTime,
+        /// The earliest time that makes sense.
+        least: OffsetDateTime,
+    },
     /// The environment does not have the variable.
     #[error("the environment variable {0} with the keys is not set, or is not text")]
     NoVariable(String),

@@ -2,7 +2,7 @@
 
 use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
@@ -31,6 +31,7 @@ pub fn read(folder: &Path) -> Result<Vec<KeyLine>, KeyError> {
     let entries = std::fs::read_dir(folder).map_err(unreadable)?;
     let metadata = std::fs::metadata(folder).map_err(unreadable)?;
     // Whoever may write there can put other keys in place of these.
+    refuse_owner(folder, metadata.uid())?;
     refuse_mode(
         folder,
         metadata.permissions().mode(),
@@ -72,6 +73,7 @@ fn read_file(path: &Path) -> Result<Vec<KeyLine>, KeyError> {
     if !opened.is_file() {
         return Err(KeyError::NotAFile(path.to_owned()));
     }
+    refuse_owner(path, opened.uid())?;
     refuse_mode(path, opened.permissions().mode(), 0o077, "read", FILE_MODE)?;
     let origin = path.display().to_string();
     let text = read_text(&mut file).map_err(unreadable)?;
@@ -79,6 +81,17 @@ fn read_file(path: &Path) -> Result<Vec<KeyLine>, KeyError> {
         &text.ok_or_else(|| KeyError::TooLong(origin.clone()))?,
         &origin,
     )
+}
+
+/// Keys belong to root or to whom padan runs as: their owner can change them whatever their mode.
+fn refuse_owner(path: &Path, owner: u32) -> Result<(), KeyError> {
+    if owner == 0 || owner == rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(KeyError::OtherOwner {
+        path: path.to_owned(),
+        owner,
+    })
 }
 
 fn refuse_mode(
@@ -133,17 +146,38 @@ pub fn create_keys(folder: &Path, now: OffsetDateTime) -> Result<(), KeyError> {
     sync_folder(parent).map_err(unwritable)
 }
 
-/// Adds a master key to `folder`, active from `from` on.
+/// Adds a master key to `folder`, active from `active_from` on; without it, at once, or in the
+/// second after the one in which the active key began.
 ///
 /// # Errors
-/// When the folder has no keys that can be read, or what the system said.
-pub fn add_master_key(folder: &Path, from: OffsetDateTime) -> Result<KeyId, KeyError> {
-    if !read(folder)?.iter().any(|key| key.kind == KeyKind::Master) {
+/// When the folder has no keys that can be read, when the key would never be active, or what the
+/// system said.
+pub fn add_master_key(
+    folder: &Path,
+    active_from: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+) -> Result<KeyId, KeyError> {
+    let keys = read(folder)?;
+    let masters = keys.iter().filter(|key| key.kind == KeyKind::Master);
+    let begun = |time| masters.clone().filter(move |key| key.from <= time);
+    let Some(first) = masters.clone().map(|key| key.from).min() else {
         return Err(KeyError::Missing {
             kind: KeyKind::Master,
             places: format!("the folder {}", folder.display()),
         });
-    }
+    };
+    let wanted = active_from.unwrap_or(now);
+    let newest = begun(wanted.max(now)).map(|key| key.from).max();
+    // Times of keys are whole seconds.
+    let least = newest.unwrap_or(first) + time::Duration::SECOND;
+    let from = match active_from {
+        Some(from) if newest.is_some() && from < least => {
+            return Err(KeyError::NeverActive { from, least });
+        }
+        Some(from) => from,
+        None if newest.is_some() => now.max(least),
+        None => now,
+    };
     let key = KeyLine::random(KeyKind::Master, from)?;
     let path = folder.join(file_name(&key));
     let unwritable = |cause| KeyError::Unwritable {

@@ -8,6 +8,10 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::secret::Secret;
+use crate::digest;
+
+/// Bytes of the id that padan computes of a key.
+const ID_BYTES: usize = 8;
 
 /// Most bytes of a key's name: the names of key services are long.
 const ID_BYTES_MAX: usize = 256;
@@ -100,6 +104,12 @@ impl KeyId {
         Self::computed(kind, public.as_ref().unwrap_or(secret.expose()))
     }
 
+    /// An id as padan computes it, from its text.
+    pub(super) fn of_computed(text: &str) -> Option<Self> {
+        digest::bytes_of_hex::<ID_BYTES>(text).ok()?;
+        Some(Self(text.into()))
+    }
+
     /// The id of a signing key by its public half.
     pub(super) fn of_public(kind: KeyKind, public: &[u8; 32]) -> Self {
         Self::computed(kind, public)
@@ -111,8 +121,8 @@ impl KeyId {
             .chain_update(kind.name())
             .finalize()
             .into_bytes();
-        let digits = mac.iter().take(8).map(|byte| format!("{byte:02x}"));
-        Self(digits.collect::<String>().into())
+        let start: String = digest::hex(&mac).chars().take(2 * ID_BYTES).collect();
+        Self(start.into())
     }
 }
 

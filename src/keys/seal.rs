@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::secret::{NoRandomness, Secret, fill_random};
 use super::wrap::SubjectKey;
+use crate::digest::length_prefixed;
 use crate::embed::ContractId;
 use crate::subject::SubjectHash;
 
@@ -51,17 +52,6 @@ impl Binding {
             &row_version.to_be_bytes(),
         ]))
     }
-}
-
-/// Parts in a row, each behind its length (8 bytes, big endian): no two lists of parts give the
-/// same bytes.
-pub(super) fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for part in parts {
-        bytes.extend((part.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(part);
-    }
-    bytes
 }
 
 /// A sealed text.

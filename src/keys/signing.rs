@@ -3,9 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::{Signature, Signer as _, VerifyingKey};
+use serde::{Deserialize, Serialize};
 
 use super::id::{KeyId, KeyKind};
 use super::secret::{NoRandomness, Secret};
+use crate::digest;
 
 /// Signs. Prints nothing of itself; overwritten when dropped.
 pub struct SigningKey {
@@ -60,26 +62,52 @@ impl SigningKey {
     }
 }
 
-/// The public half of a signing key; its text is 44 characters of base64.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The public half of a signing key; 64 hexadecimal digits as text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct PublicKey(VerifyingKey);
 
 /// A text or bytes that are no public key of Ed25519.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a public key is 32 bytes of Ed25519, written as 44 characters of base64")]
-pub struct NotAPublicKey;
+pub enum PublicKeyError {
+    /// Neither 64 hexadecimal digits nor a PEM file.
+    #[error("a public key is 64 hexadecimal digits, or a PEM file of an Ed25519 public key")]
+    Form,
+    /// Not a point of the curve, or one under which anything can be signed.
+    #[error("these are not the bytes of a usable Ed25519 public key")]
+    Weak,
+}
 
 impl PublicKey {
     /// A public key from its 32 bytes.
     ///
     /// # Errors
     /// When they are no point of the curve, or one under which anything can be signed.
-    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, NotAPublicKey> {
-        let key = VerifyingKey::from_bytes(bytes).map_err(|_| NotAPublicKey)?;
-        if key.is_weak() {
-            return Err(NotAPublicKey);
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, PublicKeyError> {
+        match VerifyingKey::from_bytes(bytes) {
+            Ok(key) if !key.is_weak() => Ok(Self(key)),
+            _ => Err(PublicKeyError::Weak),
         }
-        Ok(Self(key))
+    }
+
+    /// A key from what a file holds: its 64 hexadecimal digits, or PEM (`BEGIN PUBLIC KEY`).
+    ///
+    /// # Errors
+    /// When it holds neither, or the key is unusable.
+    pub fn from_file_text(text: &str) -> Result<Self, PublicKeyError> {
+        let text = text.trim();
+        let Some(body) = text
+            .strip_prefix("-----BEGIN PUBLIC KEY-----")
+            .and_then(|rest| rest.strip_suffix("-----END PUBLIC KEY-----"))
+        else {
+            return text.parse();
+        };
+        let body: String = body.split_ascii_whitespace().collect();
+        let info = BASE64.decode(body).map_err(|_| PublicKeyError::Form)?;
+        // RFC 8410: what every SubjectPublicKeyInfo of Ed25519 begins with.
+        let prefix = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00";
+        let key = info.strip_prefix(prefix).ok_or(PublicKeyError::Form)?;
+        Self::from_bytes(key.try_into().map_err(|_| PublicKeyError::Form)?)
     }
 
     /// Its 32 bytes.
@@ -105,7 +133,7 @@ impl PublicKey {
 
 impl std::fmt::Display for PublicKey {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str(&BASE64.encode(self.as_bytes()))
+        out.write_str(&digest::hex(self.as_bytes()))
     }
 }
 
@@ -116,10 +144,24 @@ impl std::fmt::Debug for PublicKey {
 }
 
 impl std::str::FromStr for PublicKey {
-    type Err = NotAPublicKey;
+    type Err = PublicKeyError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bytes = BASE64.decode(text).map_err(|_| NotAPublicKey)?;
-        Self::from_bytes(&bytes.try_into().map_err(|_| NotAPublicKey)?)
+        let bytes = digest::bytes_of_hex(text).map_err(|_| PublicKeyError::Form)?;
+        Self::from_bytes(&bytes)
+    }
+}
+
+impl TryFrom<String> for PublicKey {
+    type Error = PublicKeyError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<PublicKey> for String {
+    fn from(key: PublicKey) -> Self {
+        key.to_string()
     }
 }

@@ -135,12 +135,26 @@ fn a_public_key_is_its_text_and_weak_ones_are_refused() {
     assert_eq!(public.to_string().parse(), Ok(public));
     assert_eq!(public.id(KeyKind::Audit), *ring.audit_key().id());
     assert_ne!(public.id(KeyKind::Token), *ring.audit_key().id());
-    assert_eq!("".parse::<PublicKey>(), Err(NotAPublicKey));
-    assert_eq!("AAAA".parse::<PublicKey>(), Err(NotAPublicKey));
-    // The identity: any message has a signature under it.
-    let mut weak = [0; 32];
-    weak[0] = 1;
-    assert_eq!(PublicKey::from_bytes(&weak), Err(NotAPublicKey));
+}
+
+#[test]
+fn keys_are_read_from_hexadecimal_digits_and_from_pem() {
+    // RFC 8410, section 10.1.
+    let pem = "-----BEGIN PUBLIC KEY-----\n\
+               MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
+               -----END PUBLIC KEY-----\n";
+    let hex = "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1";
+    let key = PublicKey::from_file_text(pem).expect("a key");
+    assert_eq!(key.to_string(), hex);
+    assert_eq!(PublicKey::from_file_text(&format!("{hex}\n")), Ok(key));
+    let other_curve = pem.replace("VwAyEA", "V3AyEA");
+    for wrong in ["", "abc", &hex.to_uppercase(), &other_curve] {
+        let error = PublicKey::from_file_text(wrong);
+        assert_eq!(error, Err(PublicKeyError::Form), "{wrong}");
+    }
+    // The neutral element: everybody's signature.
+    let neutral = format!("01{}", "00".repeat(31));
+    assert_eq!(neutral.parse::<PublicKey>(), Err(PublicKeyError::Weak));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Keys of subjects, and how master keys wrap them.
 
 use super::id::{KeyId, KeyKind};
-use super::seal::{NONCE_BYTES, SealError, Sealed, decrypt, encrypt, length_prefixed};
+use super::seal::{NONCE_BYTES, SealError, Sealed, decrypt, encrypt};
 use super::secret::{KEY_BYTES, NoRandomness, Secret};
+use crate::digest::length_prefixed;
 use crate::subject::SubjectHash;
 
 /// Bytes that AES-GCM adds to a text.

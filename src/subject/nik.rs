@@ -27,7 +27,8 @@ const AGE_MIN_YEARS: i32 = 17;
 /// A NIK whose digits may be one. Personal data: overwritten when dropped, and never readable by
 /// `Debug`; there is no `Display` and no serialisation.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Nik(Zeroizing<[u8; 16]>);
+// On the heap, so that moving it leaves no copy behind.
+pub struct Nik(Zeroizing<Box<[u8; 16]>>);
 
 impl std::fmt::Debug for Nik {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -98,11 +99,11 @@ impl Nik {
     /// # Errors
     /// The first rule that the text breaks, from left to right.
     pub fn parse(text: &str) -> Result<Self, NikError> {
-        let digits: [u8; 16] = text
-            .as_bytes()
-            .try_into()
-            .map_err(|_| NikError::NotSixteenDigits)?;
-        let nik = Self(Zeroizing::new(digits));
+        let mut nik = Self(Zeroizing::new(Box::new([0; 16])));
+        if text.len() != nik.0.len() {
+            return Err(NikError::NotSixteenDigits);
+        }
+        nik.0.copy_from_slice(text.as_bytes());
         if !nik.0.iter().all(u8::is_ascii_digit) {
             return Err(NikError::NotSixteenDigits);
         }

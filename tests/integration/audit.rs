@@ -1,22 +1,29 @@
 //! `padan audit verify`: what an auditor sees, with nothing but the binary and a file.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ed25519_dalek::SigningKey;
 use padan::audit::{
-    Actor, ChainHead, Checkpoint, Entry, Event, ExportHeader, ExportRange, PublicKey, Text,
+    Actor, ChainHash, ChainHead, Checkpoint, Entry, Event, ExportHeader, ExportRange, Text,
     Timestamp, WriterId, checkpoint_line, entry_line,
 };
+use padan::keys::{KeyKind, SigningKey};
 use serde_json::Value;
 
 use crate::support::{TestFolder, padan, run};
 
-fn key() -> SigningKey {
-    SigningKey::from_bytes(&[1; 32])
+/// The key of all trails here.
+fn key() -> &'static SigningKey {
+    static KEY: OnceLock<SigningKey> = OnceLock::new();
+    KEY.get_or_init(another_key)
+}
+
+fn another_key() -> SigningKey {
+    SigningKey::random(KeyKind::Audit).expect("random bytes")
 }
 
 fn public_key() -> String {
-    PublicKey::of(&key()).to_string()
+    key().public().to_string()
 }
 
 /// An export of one writer with five entries and a checkpoint behind the third, line by line.
@@ -24,6 +31,7 @@ fn export() -> Vec<String> {
     let writer = WriterId::new("padan-1").expect("a name");
     let empty = ChainHead::empty(writer.clone());
     let mut head = empty.clone();
+    let mut checkpoints_hash = ChainHash::of_no_checkpoint(&writer);
     let mut lines = Vec::new();
     for _ in 0..5 {
         let actor = Actor {
@@ -34,21 +42,23 @@ fn export() -> Vec<String> {
         let link = head.append(entry).expect("fits");
         lines.push(entry_line(&link.text, &link.hash));
         if link.sequence == 3 {
-            let checkpoint = Checkpoint::sign(&head, Timestamp::now(), &key());
+            let checkpoint = Checkpoint::sign(&head, Timestamp::now(), key());
+            checkpoints_hash = checkpoints_hash.after(&checkpoint.to_text());
             lines.push(checkpoint_line(&checkpoint));
         }
     }
     let range = ExportRange {
         checkpoints: 1,
+        checkpoints_hash,
         first: 1,
         hash: head.hash,
         last: 5,
         previous: empty.hash,
         writer,
     };
-    let public = PublicKey::of(&key());
+    let public = key().public();
     let header = ExportHeader::new(Timestamp::now(), vec![range], public, &[]);
-    let header = header.expect("is consistent").to_line(&key());
+    let header = header.expect("is consistent").to_line(key());
     lines.insert(0, header.expect("the same key"));
     lines
 }
@@ -95,7 +105,8 @@ fn a_broken_trail_names_its_first_bad_entry() {
     assert_eq!(report["is_intact"], false);
     assert_eq!(report["first_finding"]["fault"], "DELETED");
     assert_eq!(report["first_finding"]["sequence"], 2);
-    assert_eq!(report["chains"][0]["intact_to"], 1);
+    assert_eq!(report["first_finding"]["unproven_from"], 1);
+    assert_eq!(report["chains"][0]["intact_to"], 0);
 }
 
 #[test]
@@ -106,10 +117,11 @@ fn a_key_is_read_from_a_file_and_another_key_is_not_believed() {
     let file = file.to_str().expect("UTF-8");
     let (code, stdout, stderr) = verify(&export(), &["--public-key", file]);
     assert_eq!(code, 0, "{stdout}{stderr}");
-    let other = PublicKey::of(&SigningKey::from_bytes(&[2; 32])).to_string();
+    let other = another_key().public().to_string();
     let (code, stdout, _) = verify(&export(), &["--public-key", &other]);
     assert_eq!(code, 1, "{stdout}");
     assert!(stdout.contains("NOT the given one"), "{stdout}");
+    assert!(stdout.contains("not proven"), "{stdout}");
 }
 
 #[test]

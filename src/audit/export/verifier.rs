@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::lines::{LineEnd, Lines};
 use super::{EXPORT_FORMAT, ExportHeader, FirstLine, Line, parse_first_line, parse_line};
-use crate::audit::checkpoint::PublicKey;
 use crate::audit::finding::{Fault, Finding};
 use crate::audit::text::WriterId;
 use crate::audit::verifier::{ChainReport, ChainVerifier, StatedEntry};
+use crate::keys::PublicKey;
 
 /// Most findings that are kept of the file itself; the rest is counted.
 const FINDINGS_MAX: usize = 64;
@@ -39,6 +39,9 @@ pub struct ExportReport {
     pub header: Option<ExportHeader>,
     /// Whether the key was given from outside. If not, whoever made the file chose it.
     pub key_is_pinned: bool,
+    /// Whether the expected key signed the header. If not, what it says of the chains is not
+    /// believed, and only checkpoints prove anything.
+    pub header_is_signed: bool,
     /// One for each writer of the header, in their order.
     pub chains: Vec<ChainReport>,
     /// What is wrong with the file itself, in the order of the lines.
@@ -91,6 +94,7 @@ impl ExportVerifier {
             report: ExportReport {
                 header: None,
                 key_is_pinned: pinned.is_some(),
+                header_is_signed: false,
                 chains: Vec::new(),
                 findings: Vec::new(),
                 more_findings: 0,
@@ -120,13 +124,16 @@ impl ExportVerifier {
         if header.check().is_err() {
             self.find(Fault::HeaderContradiction);
         }
-        // A header that is not to be trusted does not vouch for further keys.
+        let is_trusted = is_signed && is_expected_key;
+        self.report.header_is_signed = is_trusted;
+        // A header that is not to be trusted vouches for no further key and for no chain's end.
         self.trusted = match pinned {
-            Some(pinned) if !(is_signed && is_expected_key) => vec![pinned],
+            Some(pinned) if !is_trusted => vec![pinned],
             _ => header.keys.clone(),
         };
         let chain = |range: &super::ExportRange| {
-            let verifier = ChainVerifier::new(range.start(), Some(range.end()));
+            let end = is_trusted.then(|| range.end());
+            let verifier = ChainVerifier::new(range.start(), end);
             (range.writer.clone(), verifier)
         };
         // The line is bounded, and with it the number of writers.
@@ -179,6 +186,7 @@ impl ExportVerifier {
             writer: None,
             sequence: None,
             until: None,
+            unproven_from: None,
             line: Some(self.report.lines),
         });
     }

@@ -1,17 +1,16 @@
 //! Each fault by itself, on the chain of one writer.
 
-use ed25519_dalek::SigningKey;
-
 use super::super::entry::tests::example;
 use super::super::{Link, Timestamp};
 use super::*;
+use crate::keys::{KeyKind, SigningKey};
 
 fn writer() -> WriterId {
     WriterId::new("a").expect("a name")
 }
 
 fn key() -> SigningKey {
-    SigningKey::from_bytes(&[1; 32])
+    SigningKey::from_slice(KeyKind::Audit, &[1; 32]).expect("32 bytes")
 }
 
 /// A chain of that many entries, and where it stood after each (at index 0: before the first).
@@ -36,6 +35,16 @@ enum Item {
     Checkpoint(Checkpoint),
 }
 
+fn hash_of_checkpoints(items: &[Item]) -> ChainHash {
+    let mut hash = ChainHash::of_no_checkpoint(&writer());
+    for item in items {
+        if let Item::Checkpoint(checkpoint) = item {
+            hash = hash.after(&checkpoint.to_text());
+        }
+    }
+    hash
+}
+
 /// Checks `items`, which should be the chain up to `end`.
 fn check(items: &[Item], end: Option<&ChainHead>) -> ChainReport {
     let count = |item: &&Item| matches!(item, Item::Checkpoint(_));
@@ -43,8 +52,14 @@ fn check(items: &[Item], end: Option<&ChainHead>) -> ChainReport {
         sequence: end.sequence,
         hash: end.hash,
         checkpoints: items.iter().filter(count).count() as u64,
+        checkpoints_hash: hash_of_checkpoints(items),
     });
     let mut verifier = ChainVerifier::new(ChainHead::empty(writer()), end);
+    run(&mut verifier, items);
+    verifier.finish(&[])
+}
+
+fn run(verifier: &mut ChainVerifier, items: &[Item]) {
     for (line, item) in (1..).zip(items) {
         match item {
             Item::Entry(link) => verifier.entry(&StatedEntry {
@@ -56,7 +71,6 @@ fn check(items: &[Item], end: Option<&ChainHead>) -> ChainReport {
             Item::Checkpoint(checkpoint) => verifier.checkpoint(line, checkpoint, true),
         }
     }
-    verifier.finish(&[])
 }
 
 /// Fault, sequence and line of each finding.
@@ -86,7 +100,10 @@ fn a_whole_chain_is_intact() {
     assert_eq!(found(&report), []);
     assert_eq!((report.entries, report.checkpoints), (3, 1));
     assert_eq!((report.intact_to, report.signed_to), (3, 2));
-    assert_eq!(check(&items, None), report);
+    // Nothing speaks of the end: what follows the last checkpoint is not proven.
+    let open = check(&items, None);
+    assert_eq!(found(&open), []);
+    assert_eq!((open.intact_to, open.signed_to), (2, 2));
 }
 
 #[test]
@@ -130,8 +147,73 @@ fn an_edited_entry_is_named_whatever_was_edited() {
         let report = check(&items, Some(&heads[5]));
         let expected = [(Fault::Edited, Some(3), Some(3))];
         assert_eq!(found(&report), expected, "case {case}");
-        assert_eq!(report.intact_to, 2);
+        assert_eq!(report.intact_to, 0);
+        assert_eq!(report.findings[0].unproven_from, Some(1));
     }
+}
+
+/// A chain of 9 with a checkpoint behind the third, in which somebody without the key changed the
+/// entries from 4 up to `last` and computed their hashes anew.
+fn rehashed(last: usize) -> (Vec<Item>, ChainHead) {
+    let (mut links, heads) = chain(9);
+    let mut forger = heads[3].clone();
+    for link in &mut links[3..last] {
+        let mut entry = example();
+        entry.decision = None;
+        *link = forger.append(entry).expect("fits");
+    }
+    let mut items: Vec<Item> = links.into_iter().map(Item::Entry).collect();
+    items.insert(3, Item::Checkpoint(checkpoint(&heads[3])));
+    (items, heads[9].clone())
+}
+
+#[test]
+fn a_forged_entry_with_a_right_hash_is_not_called_intact() {
+    let (items, end) = rehashed(4);
+    let report = check(&items, Some(&end));
+    // That entry 5 does not follow is all that can be seen.
+    assert_eq!(found(&report), [(Fault::Edited, Some(5), Some(6))]);
+    assert_eq!(report.findings[0].unproven_from, Some(4));
+    assert_eq!(report.intact_to, 3);
+}
+
+#[test]
+fn a_forged_tail_that_was_cut_off_is_not_called_intact() {
+    let (mut items, end) = rehashed(8);
+    items.pop();
+    let report = check(&items, Some(&end));
+    assert_eq!(found(&report), [(Fault::Truncated, Some(9), None)]);
+    assert_eq!(report.findings[0].unproven_from, Some(4));
+    assert_eq!(report.intact_to, 3);
+}
+
+#[test]
+fn a_checkpoint_cannot_stand_in_for_another() {
+    let (links, heads) = chain(3);
+    let whole = |places: [usize; 2]| {
+        let mut items: Vec<Item> = links.iter().cloned().map(Item::Entry).collect();
+        for place in places {
+            let at = items.len() - (3 - place);
+            items.insert(at, Item::Checkpoint(checkpoint(&heads[place])));
+        }
+        items
+    };
+    let mut verifier_end = ChainEnd {
+        sequence: 3,
+        hash: heads[3].hash,
+        checkpoints: 2,
+        checkpoints_hash: hash_of_checkpoints(&whole([1, 3])),
+    };
+    let found_in = |items: Vec<Item>, end: &ChainEnd| {
+        let mut verifier = ChainVerifier::new(ChainHead::empty(writer()), Some(end.clone()));
+        run(&mut verifier, &items);
+        found(&verifier.finish(&[]))
+    };
+    assert_eq!(found_in(whole([1, 3]), &verifier_end), []);
+    let changed = [(Fault::CheckpointsChanged, None, None)];
+    assert_eq!(found_in(whole([3, 3]), &verifier_end), changed);
+    verifier_end.checkpoints = 3;
+    assert_eq!(found_in(whole([1, 3]), &verifier_end), changed);
 }
 
 #[test]
@@ -208,11 +290,12 @@ fn checkpoints_have_their_place_their_key_and_their_number() {
         sequence: 2,
         hash: heads[2].hash,
         checkpoints: 1,
+        checkpoints_hash: hash_of_checkpoints(&[Item::Checkpoint(checkpoint(&heads[1]))]),
     };
     let verifier = ChainVerifier::new(heads[2].clone(), Some(end));
     assert_eq!(
         found(&verifier.finish(&[])),
-        [(Fault::CheckpointCount, None, None)]
+        [(Fault::CheckpointsChanged, None, None)]
     );
 }
 

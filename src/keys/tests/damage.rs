@@ -55,6 +55,7 @@ fn damaged_lines_are_refused_and_their_key_is_not_repeated() {
             format!("{format} {kind} 0000000000000000 {time} {key}"),
             "damaged or mislabelled",
         ),
+        (format!("{format} {kind} {key} {time} {key}"), "not a key"),
     ];
     for (changed, says) in cases {
         let error = read_text(&format!("# comment\n\n{changed}\n")).expect_err("is damaged");
@@ -63,7 +64,7 @@ fn damaged_lines_are_refused_and_their_key_is_not_repeated() {
 }
 
 #[test]
-fn every_flipped_bit_of_a_key_file_is_found() {
+fn every_flipped_bit_of_a_key_is_found() {
     let (_folder, keys) = made();
     let whole = read(&keys).expect("read");
     let path = keys.join("nik.key");

@@ -24,7 +24,7 @@ fn the_latest_master_key_that_has_begun_is_active() {
     let (_folder, keys) = made();
     let first = read(&keys).expect("read").active_master_key().clone();
     let day = time::Duration::DAY;
-    let second = add_master_key(&keys, now() + day).expect("added");
+    let second = add_master_key(&keys, Some(now() + day), now()).expect("added");
     let read_at = |time| {
         let sources = [KeySource::Folder(keys.clone())];
         KeyRing::read(&sources, &|_| None, time)
@@ -97,13 +97,30 @@ fn of_many_that_make_keys_at_once_one_does() {
 }
 
 #[test]
+fn a_new_master_key_is_never_older_than_the_active_one() {
+    let (_folder, keys) = made();
+    let second = time::Duration::SECOND;
+    for from in [now() - time::Duration::DAY, now() - second, now()] {
+        let error = add_master_key(&keys, Some(from), now()).expect_err("would never be used");
+        assert!(matches!(error, KeyError::NeverActive { .. }), "{error}");
+    }
+    let added = add_master_key(&keys, None, now()).expect("added");
+    let sources = [KeySource::Folder(keys.clone())];
+    let ring = KeyRing::read(&sources, &|_| None, now() + second).expect("read");
+    assert_eq!(*ring.active_master_key(), added);
+    // Between now and one that is planned, another may begin.
+    add_master_key(&keys, Some(now() + 60 * second), now()).expect("added");
+    add_master_key(&keys, Some(now() + 30 * second), now()).expect("added");
+}
+
+#[test]
 fn of_many_new_master_keys_none_is_lost() {
     let (_folder, keys) = made();
     let start = Barrier::new(4);
     let ids: Vec<_> = std::thread::scope(|scope| {
         let one = || {
             start.wait();
-            add_master_key(&keys, now()).expect("added")
+            add_master_key(&keys, None, now()).expect("added")
         };
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(one)).collect();
         threads
@@ -120,7 +137,7 @@ fn of_many_new_master_keys_none_is_lost() {
 #[test]
 fn a_master_key_is_added_to_keys_only() {
     let folder = tempfile::tempdir().expect("a folder");
-    let error = add_master_key(folder.path(), now()).expect_err("no keys");
+    let error = add_master_key(folder.path(), None, now()).expect_err("no keys");
     assert!(error.to_string().contains("no master key"), "{error}");
     assert!(names(folder.path()).is_empty());
 }

@@ -78,14 +78,6 @@ fn every_flipped_bit_and_every_truncation_is_found() {
     }
 }
 
-#[test]
-fn no_two_lists_of_parts_have_one_encoding() {
-    let encode = seal::length_prefixed;
-    assert_ne!(encode(&[b"ab", b"c"]), encode(&[b"a", b"bc"]));
-    assert_ne!(encode(&[b"ab"]), encode(&[b"ab", b""]));
-    assert_ne!(encode(&[b"", b"ab"]), encode(&[b"ab", b""]));
-}
-
 proptest! {
     #[test]
     fn any_text_comes_back(text: Vec<u8>, byte: u8, contract in ".{0,40}", version: u64) {

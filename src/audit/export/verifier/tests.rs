@@ -2,17 +2,17 @@
 
 mod headers;
 
-use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::super::{ExportRange, LINE_BYTES_MAX, checkpoint_line, entry_line};
 use super::*;
 use crate::audit::entry::tests::example;
-use crate::audit::{ChainHead, Checkpoint, Timestamp};
+use crate::audit::{ChainHash, ChainHead, Checkpoint, Timestamp};
+use crate::keys::{KeyKind, SigningKey};
 
 fn key(seed: u8) -> SigningKey {
-    SigningKey::from_bytes(&[seed; 32])
+    SigningKey::from_slice(KeyKind::Audit, &[seed; 32]).expect("32 bytes")
 }
 
 /// What a line below the header is.
@@ -30,6 +30,8 @@ struct Place {
 struct Export {
     header: ExportHeader,
     head: String,
+    /// So many entries of a writer to a checkpoint.
+    every: u64,
     lines: Vec<(Place, String)>,
 }
 
@@ -42,6 +44,7 @@ impl Export {
         let mut heads = WRITERS.map(|name| ChainHead::empty(writer(name)));
         let time = Timestamp::from_microseconds(1).expect("in range");
         let mut lines = Vec::new();
+        let mut checkpoints = WRITERS.map(|name| ChainHash::of_no_checkpoint(&writer(name)));
         for &writer in order {
             let head = &mut heads[writer];
             let link = head.append(example()).expect("fits");
@@ -53,26 +56,34 @@ impl Export {
             lines.push((place(true), entry_line(&link.text, &link.hash)));
             if link.sequence % every == 0 {
                 let checkpoint = Checkpoint::sign(head, time, key);
+                checkpoints[writer] = checkpoints[writer].after(&checkpoint.to_text());
                 lines.push((place(false), checkpoint_line(&checkpoint)));
             }
         }
-        let range = |head: &ChainHead| ExportRange {
+        let range = |(head, checkpoints_hash): (&ChainHead, ChainHash)| ExportRange {
             checkpoints: head.sequence / every,
+            checkpoints_hash,
             first: 1,
             hash: head.hash,
             last: head.sequence,
             previous: ChainHead::empty(head.writer.clone()).hash,
             writer: head.writer.clone(),
         };
-        let ranges = heads.iter().map(range).collect();
+        let ranges = heads.iter().zip(checkpoints).map(range).collect();
         let header =
-            ExportHeader::new(time, ranges, PublicKey::of(key), &[]).expect("is consistent");
+            ExportHeader::new(time, ranges, key.public(), &[]).expect("is consistent");
         let head = header.to_line(key).expect("the same key");
         Self {
             header,
             head,
+            every,
             lines,
         }
+    }
+
+    /// The last sequence up to `sequence` that a checkpoint speaks of.
+    fn signed_up_to(&self, sequence: u64) -> u64 {
+        sequence / self.every * self.every
     }
 
     fn text(&self) -> String {
@@ -101,7 +112,7 @@ impl Export {
 }
 
 fn verify(bytes: &[u8]) -> ExportReport {
-    let pinned = Some(PublicKey::of(&key(1)));
+    let pinned = Some(key(1).public());
     verify_export(bytes, pinned, &mut |_| {}).expect("an export")
 }
 
@@ -146,7 +157,7 @@ proptest! {
         let at = at.index(bytes.len());
         prop_assume!(bytes[at] != byte);
         bytes[at] = byte;
-        let pinned = Some(PublicKey::of(&key(1)));
+        let pinned = Some(key(1).public());
         let Ok(report) = verify_export(&bytes[..], pinned, &mut |_| {}) else {
             // A first line that is no header of this format any more.
             prop_assert!(at < export.head.len());
@@ -155,7 +166,8 @@ proptest! {
         prop_assert!(!report.is_intact());
         if let Some(place) = export.place_of(at).filter(|place| place.is_entry) {
             prop_assert_eq!(first_bad(&report)[place.writer], Some(place.sequence), "{:?}", report);
-            prop_assert_eq!(report.chains[place.writer].intact_to, place.sequence - 1);
+            let proven = export.signed_up_to(place.sequence - 1);
+            prop_assert_eq!(report.chains[place.writer].intact_to, proven);
         }
     }
 
@@ -172,7 +184,7 @@ proptest! {
             let is_gone = matches!(findings[0].fault, Fault::Deleted | Fault::Truncated);
             prop_assert!(is_gone, "{:?}", findings);
         } else {
-            prop_assert_eq!(findings[0].fault, Fault::CheckpointCount);
+            prop_assert_eq!(findings[0].fault, Fault::CheckpointsChanged);
         }
     }
 
@@ -337,7 +349,8 @@ fn an_unreadable_line_is_told_as_the_entry_that_it_was() {
     let finding = report.first_finding().expect("is found");
     assert_eq!(
         finding.to_string(),
-        "a, entry 2: line 4: The entry, or the hash beside it, was edited."
+        "a, entry 2: line 4: The entry, or the hash beside it, was edited. No signature vouches \
+         for entries from 1 on."
     );
     assert_eq!(report.all_findings().count(), 1);
 }

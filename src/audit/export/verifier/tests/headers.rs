@@ -16,7 +16,7 @@ fn who_made_the_file_chose_its_key_unless_the_key_is_pinned() {
 fn a_header_vouches_for_older_keys_only_when_it_is_signed() {
     let mut export = Export::of(&[0, 0], 2, &key(2));
     let ranges = export.header.writers.clone();
-    let (new, old) = (PublicKey::of(&key(1)), PublicKey::of(&key(2)));
+    let (new, old) = (key(1).public(), key(2).public());
     let time = export.header.created;
     let header = ExportHeader::new(time, ranges, new, &[old]).expect("is consistent");
     export.head = header.to_line(&key(1)).expect("the same key");
