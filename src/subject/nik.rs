@@ -28,7 +28,7 @@ const AGE_MIN_YEARS: i32 = 17;
 /// `Debug`; there is no `Display` and no serialisation.
 #[derive(Clone, PartialEq, Eq)]
 // On the heap, so that moving it leaves no copy behind.
-pub struct Nik(Zeroizing<Box<[u8; 16]>>);
+pub struct Nik(Box<Zeroizing<[u8; 16]>>);
 
 impl std::fmt::Debug for Nik {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -99,7 +99,7 @@ impl Nik {
     /// # Errors
     /// The first rule that the text breaks, from left to right.
     pub fn parse(text: &str) -> Result<Self, NikError> {
-        let mut nik = Self(Zeroizing::new(Box::new([0; 16])));
+        let mut nik = Self(Box::new(Zeroizing::new([0; 16])));
         if text.len() != nik.0.len() {
             return Err(NikError::NotSixteenDigits);
         }

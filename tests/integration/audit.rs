@@ -121,7 +121,21 @@ fn a_key_is_read_from_a_file_and_another_key_is_not_believed() {
     let (code, stdout, _) = verify(&export(), &["--public-key", &other]);
     assert_eq!(code, 1, "{stdout}");
     assert!(stdout.contains("NOT the given one"), "{stdout}");
+}
+
+#[test]
+fn what_an_edited_header_says_of_the_chains_is_not_believed() {
+    let mut lines = export();
+    let version = env!("CARGO_PKG_VERSION");
+    lines[0] = lines[0].replace(&format!("\"padan\":\"{version}\""), "\"padan\":\"9.9.9\"");
+    let (code, stdout, _) = verify(&lines, &["--public-key", &public_key()]);
+    assert_eq!(code, 1, "{stdout}");
     assert!(stdout.contains("not proven"), "{stdout}");
+    let (_, stdout, _) = verify(&lines, &["--json", "--public-key", &public_key()]);
+    let report: Value = serde_json::from_str(&stdout).expect("JSON");
+    assert_eq!(report["chains"][0]["is_intact"], false);
+    // The checkpoint behind the third entry still proves it and those before.
+    assert_eq!(report["chains"][0]["intact_to"], 3);
 }
 
 #[test]

@@ -66,7 +66,11 @@ fn keys_are_made_shown_and_rotated_and_never_printed() {
 
     let (code, rotated, stderr) = keys("rotate", &keys_folder, &[]);
     assert_eq!(code, 0, "{stderr}");
-    let (code, _, stderr) = keys("rotate", &keys_folder, &["--active-from", "2020-01-01T00:00:00Z"]);
+    let (code, _, stderr) = keys(
+        "rotate",
+        &keys_folder,
+        &["--active-from", "2020-01-01T00:00:00Z"],
+    );
     assert_eq!(code, 3, "{stderr}");
     assert_says(&stderr, &["would never be used"]);
     // Both began in one second: the new one begins in the next.

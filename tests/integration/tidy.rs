@@ -201,7 +201,6 @@ fn the_trail_is_checked_without_whatever_wrote_it() {
         "tokio",
         "indicatif",
         "crate::engine",
-        "crate::keys",
         "crate::pipeline",
         "crate::sample",
         "crate::store",

@@ -30,9 +30,13 @@ fn checkpoint(head: &ChainHead) -> Checkpoint {
     Checkpoint::sign(head, time, &key())
 }
 
+fn signed(head: &ChainHead) -> Item {
+    Item::Checkpoint(Box::new(checkpoint(head)))
+}
+
 enum Item {
     Entry(Link),
-    Checkpoint(Checkpoint),
+    Checkpoint(Box<Checkpoint>),
 }
 
 fn hash_of_checkpoints(items: &[Item]) -> ChainHash {
@@ -95,7 +99,7 @@ fn found_of(numbers: &[usize]) -> Vec<(Fault, Option<u64>, Option<u64>)> {
 fn a_whole_chain_is_intact() {
     let (links, heads) = chain(3);
     let mut items: Vec<Item> = links.into_iter().map(Item::Entry).collect();
-    items.insert(2, Item::Checkpoint(checkpoint(&heads[2])));
+    items.insert(2, signed(&heads[2]));
     let report = check(&items, Some(&heads[3]));
     assert_eq!(found(&report), []);
     assert_eq!((report.entries, report.checkpoints), (3, 1));
@@ -163,7 +167,7 @@ fn rehashed(last: usize) -> (Vec<Item>, ChainHead) {
         *link = forger.append(entry).expect("fits");
     }
     let mut items: Vec<Item> = links.into_iter().map(Item::Entry).collect();
-    items.insert(3, Item::Checkpoint(checkpoint(&heads[3])));
+    items.insert(3, signed(&heads[3]));
     (items, heads[9].clone())
 }
 
@@ -194,7 +198,7 @@ fn a_checkpoint_cannot_stand_in_for_another() {
         let mut items: Vec<Item> = links.iter().cloned().map(Item::Entry).collect();
         for place in places {
             let at = items.len() - (3 - place);
-            items.insert(at, Item::Checkpoint(checkpoint(&heads[place])));
+            items.insert(at, signed(&heads[place]));
         }
         items
     };
@@ -235,7 +239,7 @@ fn a_rewritten_tail_is_found_by_the_next_checkpoint_and_by_the_end() {
     let (links, heads) = chain(6);
     let mut forger = heads[3].clone();
     let mut items: Vec<Item> = links.into_iter().take(3).map(Item::Entry).collect();
-    items.insert(2, Item::Checkpoint(checkpoint(&heads[2])));
+    items.insert(2, signed(&heads[2]));
     for _ in 3..6 {
         let mut entry = example();
         entry.decision = None;
@@ -247,7 +251,7 @@ fn a_rewritten_tail_is_found_by_the_next_checkpoint_and_by_the_end() {
     assert_eq!(by_end.intact_to, 2);
     // Nothing speaks of the end: nothing is found.
     assert_eq!(found(&check(&items, None)), []);
-    items.insert(6, Item::Checkpoint(checkpoint(&heads[5])));
+    items.insert(6, signed(&heads[5]));
     let by_checkpoint = check(&items, None);
     assert_eq!(
         found(&by_checkpoint),
@@ -264,12 +268,12 @@ fn checkpoints_have_their_place_their_key_and_their_number() {
         let [one, two, three] = [&one, &two, &three].map(|link| Item::Entry(link.clone()));
         vec![one, two, second, three]
     };
-    let early = entries(Item::Checkpoint(checkpoint(&heads[3])));
+    let early = entries(signed(&heads[3]));
     assert_eq!(
         found(&check(&early, Some(&heads[3]))),
         [(Fault::Reordered, Some(3), Some(3))]
     );
-    let late = entries(Item::Checkpoint(checkpoint(&heads[1])));
+    let late = entries(signed(&heads[1]));
     assert_eq!(
         found(&check(&late, Some(&heads[3]))),
         [(Fault::CheckpointMoved, Some(1), Some(3))]
@@ -277,7 +281,7 @@ fn checkpoints_have_their_place_their_key_and_their_number() {
     let mut changed = checkpoint(&heads[2]);
     changed.sequence = 1;
     assert_eq!(
-        found(&check(&entries(Item::Checkpoint(changed)), None)),
+        found(&check(&entries(Item::Checkpoint(Box::new(changed))), None)),
         [(Fault::BadSignature, Some(2), Some(3))]
     );
     let mut verifier = ChainVerifier::new(heads[2].clone(), None);
@@ -290,7 +294,7 @@ fn checkpoints_have_their_place_their_key_and_their_number() {
         sequence: 2,
         hash: heads[2].hash,
         checkpoints: 1,
-        checkpoints_hash: hash_of_checkpoints(&[Item::Checkpoint(checkpoint(&heads[1]))]),
+        checkpoints_hash: hash_of_checkpoints(&[signed(&heads[1])]),
     };
     let verifier = ChainVerifier::new(heads[2].clone(), Some(end));
     assert_eq!(

@@ -70,8 +70,7 @@ impl Export {
             writer: head.writer.clone(),
         };
         let ranges = heads.iter().zip(checkpoints).map(range).collect();
-        let header =
-            ExportHeader::new(time, ranges, key.public(), &[]).expect("is consistent");
+        let header = ExportHeader::new(time, ranges, key.public(), &[]).expect("is consistent");
         let head = header.to_line(key).expect("the same key");
         Self {
             header,
