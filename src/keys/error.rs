@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::id::{KeyId, KeyKind};
 use super::secret::NoRandomness;
@@ -56,8 +57,8 @@ pub enum KeyError {
     },
     /// A new master key that is older than the active one.
     #[error(
-        "a master key from {from} on would never be used: the active one is younger; give a time \
-         from {least} on"
+        "a master key from {} on would never be used: the active one is younger; give a time from \
+         {} on", rfc3339(*from), rfc3339(*least)
     )]
     NeverActive {
         /// When it was to become active.
@@ -140,6 +141,10 @@ pub enum KeyError {
     /// The operating system has no random bytes.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
+}
+
+fn rfc3339(time: OffsetDateTime) -> String {
+    time.format(&Rfc3339).unwrap_or_default()
 }
 
 /// What is wrong with a line of a key file.

@@ -35,7 +35,7 @@ pub enum KeysCommand {
 /// Where the keys are.
 #[derive(Debug, clap::Args)]
 pub struct KeysFolder {
-    /// Folder of the keys [default: [keys] of the configuration file, or `keys` beside it]
+    /// Folder of the keys [default: `[keys]` of the configuration file, or `keys` beside it]
     #[arg(long, value_name = "DIR", env = "PADAN_KEYS_FOLDER")]
     pub keys: Option<PathBuf>,
 }
