@@ -215,6 +215,15 @@ fn the_trail_is_checked_without_whatever_wrote_it() {
 }
 
 #[test]
+fn a_reader_who_goes_away_panics_no_command() {
+    let sources = sources("src");
+    assert_none(
+        &lines_that_say(&sources, &["println", "print!"]),
+        "these panic when standard output is closed: use `cli::print`",
+    );
+}
+
+#[test]
 fn only_decision_compares_a_similarity_with_a_threshold() {
     let sources = sources("src");
     let operators = [" >= ", " <= ", " > ", " < ", "total_cmp(", "partial_cmp("];
