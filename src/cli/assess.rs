@@ -17,9 +17,9 @@ pub fn run(args: &AssessArgs, config: &Config) -> Outcome {
     let app = client::start_small(config)?;
     let response = super::runtime()?.block_on(client::assess_here(&app, image, role))?;
     if args.json {
-        println!("{:#}", report::json::assess(&response));
+        super::print(&format_args!("{:#}", report::json::assess(&response)));
     } else {
-        println!("{}", report::table::assess(&response));
+        super::print(&format_args!("{}", report::table::assess(&response)));
     }
     Ok(if response.acceptable {
         ExitCode::SUCCESS

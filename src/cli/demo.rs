@@ -55,19 +55,22 @@ async fn demo(args: &DemoArgs, config: &Config) -> Outcome {
         )
         .await
     });
-    println!("padan serves on {address}\n");
+    super::print(&format_args!("padan serves on {address}\n"));
     let comparisons = compare_pairs(args, &format!("http://{address}")).await?;
     drop(stop);
     let ended = server
         .await
         .map_err(|error| Failure::Technical(error.to_string()))?;
     ended.map_err(|error| Failure::Technical(error.to_string()))?;
-    println!("{}", report::table::demo(&comparisons));
+    super::print(&format_args!("{}", report::table::demo(&comparisons)));
     if let Some(folder) = args.report.parent() {
         std::fs::create_dir_all(folder)?;
     }
     super::write_output(&args.report, &report::html::page(&comparisons))?;
-    println!("\nThe report with pictures: {}", args.report.display());
+    super::print(&format_args!(
+        "\nThe report with pictures: {}",
+        args.report.display()
+    ));
     let came_out = comparisons
         .iter()
         .zip(PAIRS)

@@ -53,12 +53,12 @@ fn failure(error: EvaluationError) -> Failure {
 fn write_results(args: &EvaluateArgs, evaluation: &Evaluation) -> Result<(), Failure> {
     let json = format!("{:#}", report::json::evaluation(evaluation));
     match &args.json {
-        Some(path) if path == Path::new("-") => println!("{json}"),
+        Some(path) if path == Path::new("-") => super::print(&format_args!("{json}")),
         Some(path) => {
             super::write_output(path, &json)?;
-            println!("{}", report::table::evaluation(evaluation));
+            super::print(&format_args!("{}", report::table::evaluation(evaluation)));
         }
-        None => println!("{}", report::table::evaluation(evaluation)),
+        None => super::print(&format_args!("{}", report::table::evaluation(evaluation))),
     }
     if let Some(path) = &args.calibration {
         super::write_output(path, &calibration(args, evaluation)?)?;

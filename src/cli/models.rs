@@ -27,7 +27,7 @@ fn list(config: &Config, as_json: bool) -> Outcome {
         Manifest::read(&config.models).map_err(|error| Failure::Technical(error.to_string()))?;
     if as_json {
         let models: Vec<_> = manifest.models().iter().map(entry_json).collect();
-        println!("{:#}", json!({ "models": models }));
+        super::print(&format_args!("{:#}", json!({ "models": models })));
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = new_table(&[
@@ -41,7 +41,7 @@ fn list(config: &Config, as_json: bool) -> Outcome {
     for entry in manifest.models() {
         add_row(&mut table, entry);
     }
-    println!("{table}");
+    super::print(&format_args!("{table}"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -80,10 +80,10 @@ fn check(config: &Config) -> Outcome {
     let models = ModelSet::select(config)?;
     let settings = Arc::new(config.pipeline.clone());
     models.pipeline(&settings).map_err(Failure::Technical)?;
-    println!(
+    super::print(&format_args!(
         "{} and {}: digest, licence, names, shapes and golden faces are as the manifest says",
         config.detector, config.embedder
-    );
-    println!("contract id: {}", models.contract_id());
+    ));
+    super::print(&format_args!("contract id: {}", models.contract_id()));
     Ok(ExitCode::SUCCESS)
 }

@@ -36,9 +36,9 @@ fn read_pair(args: &VerifyArgs) -> Result<Pair, Failure> {
 
 fn show(args: &VerifyArgs, pair: Pair, response: proto::VerifyResponse) -> Outcome {
     if args.json {
-        println!("{:#}", report::json::verify(&response));
+        super::print(&format_args!("{:#}", report::json::verify(&response)));
     } else {
-        println!("{}", report::table::verify(&response));
+        super::print(&format_args!("{}", report::table::verify(&response)));
     }
     let exit_code = exit_code(response.decision());
     if let Some(path) = &args.report {

@@ -189,6 +189,15 @@ fn load_knows_the_contract_and_nothing_of_the_server() {
 }
 
 #[test]
+fn a_reader_who_goes_away_panics_no_command() {
+    let sources = sources("src");
+    assert_none(
+        &lines_that_say(&sources, &["println", "print!"]),
+        "these panic when standard output is closed: use `cli::print`",
+    );
+}
+
+#[test]
 fn only_decision_compares_a_similarity_with_a_threshold() {
     let sources = sources("src");
     let operators = [" >= ", " <= ", " > ", " < ", "total_cmp(", "partial_cmp("];

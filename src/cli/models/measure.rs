@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::super::{Failure, Outcome};
 use crate::app::ModelSet;
+use crate::cli::print;
 use crate::config::Config;
 use crate::engine::BatchWorker;
 use crate::model::DeviceSession;
@@ -59,16 +60,16 @@ pub fn run(config: &Config, rounds: u32, as_json: bool) -> Outcome {
             "batches": batches.collect::<Vec<_>>(),
             "golden_similarity": { "found": found, "manifest": expected },
         });
-        println!("{answer:#}");
+        print(&format_args!("{answer:#}"));
         return Ok(ExitCode::SUCCESS);
     }
-    println!(
+    print(&format_args!(
         "{} on {} (device {}, {} threads), ONNX Runtime {version}, medians of {rounds} rounds",
         config.embedder,
         provider.kind,
         provider.device_name(),
         provider.session_threads(),
-    );
+    ));
     let mut table = new_table(&["batch size", "ms a batch", "ms a face", "faces a second"]);
     for one in &measured {
         table.add_row([
@@ -78,13 +79,15 @@ pub fn run(config: &Config, rounds: u32, as_json: bool) -> Outcome {
             format!("{:.1}", 1e3 / one.ms_per_face()),
         ]);
     }
-    println!("{table}");
+    print(&format_args!("{table}"));
     match expected {
-        Some(expected) => println!(
+        Some(expected) => print(&format_args!(
             "golden faces: {found:.6}, manifest {expected:.4}, difference {:+.6}",
             found - expected
-        ),
-        None => println!("golden faces: {found:.6}; the manifest has no value"),
+        )),
+        None => print(&format_args!(
+            "golden faces: {found:.6}; the manifest has no value"
+        )),
     }
     Ok(ExitCode::SUCCESS)
 }
