@@ -72,7 +72,7 @@ fuzz: setup ## fuzz each target for FUZZ_SECONDS (300) seconds; needs nightly Ru
 	        -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1; \
 	done
 
-bench: setup ## time of every stage and of whole requests, in tables and in target/bench*.json (some 11 minutes)
+bench: setup ## time of every stage and of whole requests, in tables and in target/bench*.json (some 13 minutes)
 	@$(BENCH) all --json target/bench.json $(BENCH_OPTIONS)
 	@$(BENCH) request --embedder sface_2021dec --json target/bench-fp32.json $(BENCH_OPTIONS)
 

@@ -10,6 +10,7 @@ use padan::engine::Checkpoint;
 use padan::model::YunetDetector;
 use padan::pipeline::{Goal, Pipeline, SampleTask};
 use padan::sample::align::ARCFACE_112;
+use padan::sample::decode::Reduction;
 use padan::sample::detect::{Detection, FaceChoice, locate};
 use padan::sample::picture::Picture;
 use padan::sample::quality::QualityMeasure;
@@ -58,6 +59,7 @@ struct Seen {
     /// Faces, choice, faults: Rust writes a float so that no other has the same text.
     found: String,
     quarter_turns: u8,
+    reduction: Reduction,
     quality: Vec<QualityMeasure>,
     embedding: Option<Vec<u32>>,
 }
@@ -75,6 +77,7 @@ fn seen_by(pipeline: &mut Pipeline, image: &Bytes) -> Seen {
     Seen {
         found: format!("{found:?}"),
         quarter_turns: result.quarter_turns,
+        reduction: result.reduction,
         quality: result.quality,
         embedding: result
             .template
@@ -101,6 +104,11 @@ fn a_sample_gives_the_same_whatever_its_lane_saw_before() {
     assert!(with_face.iter().all(|seen| seen.embedding.is_some()));
     assert!(without.embedding.is_none());
     assert!(with_face.iter().any(|seen| seen.quarter_turns != 0));
+    assert!(
+        with_face
+            .iter()
+            .any(|seen| seen.reduction != Reduction::None)
+    );
     let mut used = pipeline();
     for number in every_order(samples.len()) {
         let (name, image) = &samples[number];

@@ -5,8 +5,8 @@ use prost::Message;
 use tonic::Code;
 
 use super::{assert_busy, sized};
-use crate::protocol::raw::{RawClient, framed};
-use crate::support::{TestServer, config, eventually, genuine};
+use crate::protocol::raw::{RawClient, framed, half_a_call};
+use crate::support::{TestServer, config, genuine};
 
 #[tokio::test]
 async fn without_room_for_a_pair_a_call_is_refused_before_its_body_is_sent() {
@@ -40,21 +40,10 @@ async fn the_door_refuses_one_request_too_many_but_not_health() {
     config.server.requests_max = 1;
     let server = TestServer::start(&config).await;
     let client = RawClient::connect(&server).await;
-    let mut call = client.open("Verify", None).await;
-    let request = framed(&genuine());
-    call.send(request.slice(..100_000), false);
-    eventually("the half-sent request holds the only place", async || {
-        let answer = server
-            .client()
-            .await
-            .get_service_info(GetServiceInfoRequest {})
-            .await;
-        answer.is_err_and(|status| {
-            assert_busy(&status);
-            true
-        })
-    })
-    .await;
+    let mut call = half_a_call(&server, &client, 100_000).await;
+    let mut second = server.client().await;
+    let refused = second.get_service_info(GetServiceInfoRequest {}).await;
+    assert_busy(&refused.expect_err("no place"));
     assert_busy(&server.verify(genuine()).await.expect_err("no place"));
     let health = server
         .health()
@@ -63,7 +52,7 @@ async fn the_door_refuses_one_request_too_many_but_not_health() {
         .await;
     assert!(health.is_ok(), "health needs no place");
 
-    call.send(request.slice(100_000..), true);
+    call.send(framed(&genuine()).slice(100_000..), true);
     let answer = call.answer().await;
     assert_eq!(answer.code, Code::Ok);
     let response = VerifyResponse::decode(answer.message).expect("a response");

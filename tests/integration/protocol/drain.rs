@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use padan::grpc::proto::{Decision, GetServiceInfoRequest, VerifyResponse};
+use padan::grpc::proto::{Decision, VerifyResponse};
 use padan::grpc::{Drained, ServeError};
 use prost::Message;
 use tokio::net::TcpStream;
@@ -12,7 +12,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::SERVICE;
-use super::raw::{RawCall, RawClient, framed};
+use super::raw::{RawClient, framed, half_a_call};
 use crate::support::{TestServer, config, eventually, genuine};
 
 /// A server for one request at a time.
@@ -21,22 +21,6 @@ async fn narrow_server(drain_timeout: Duration) -> TestServer {
     config.server.requests_max = 1;
     config.server.drain_timeout = drain_timeout;
     TestServer::start(&config).await
-}
-
-/// A call that the server has admitted, with `sent` bytes of its body; its last place is taken.
-async fn half_a_call(server: &TestServer, client: &RawClient, sent: usize) -> RawCall {
-    let mut call = client.open("Verify", None).await;
-    call.send(framed(&genuine()).slice(..sent), false);
-    eventually("the call holds the only place", async || {
-        let answer = server
-            .client()
-            .await
-            .get_service_info(GetServiceInfoRequest {})
-            .await;
-        answer.is_err_and(|status| status.code() == Code::ResourceExhausted)
-    })
-    .await;
-    call
 }
 
 async fn watch(server: &TestServer, service: &str) -> Streaming<HealthCheckResponse> {

@@ -9,7 +9,9 @@ use tokio::task::JoinHandle;
 use tonic::Code;
 use tonic::codegen::http::{HeaderMap, Request};
 
-use crate::support::TestServer;
+use padan::grpc::proto::GetServiceInfoRequest;
+
+use crate::support::{TestServer, eventually, genuine};
 
 /// One connection. Dropping it hangs up.
 pub struct RawClient {
@@ -66,6 +68,23 @@ impl Drop for RawClient {
 pub struct RawCall {
     response: ResponseFuture,
     body: SendStream<Bytes>,
+}
+
+/// A call that the server has admitted, with `sent` bytes of its body; the server has one place for
+/// requests, and this call holds it.
+pub async fn half_a_call(server: &TestServer, client: &RawClient, sent: usize) -> RawCall {
+    let mut call = client.open("Verify", None).await;
+    call.send(framed(&genuine()).slice(..sent), false);
+    eventually("the call holds the only place", async || {
+        let answer = server
+            .client()
+            .await
+            .get_service_info(GetServiceInfoRequest {})
+            .await;
+        answer.is_err_and(|status| status.code() == Code::ResourceExhausted)
+    })
+    .await;
+    call
 }
 
 /// A status and, when it is OK, the message.

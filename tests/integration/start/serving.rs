@@ -1,12 +1,28 @@
 //! `padan serve` as a process.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use padan::grpc::proto;
 
 use super::command_line::{json, silent_address, verify};
 use crate::support::{self, ServerProcess, assert_says, padan, run, spawn_server};
+
+#[test]
+fn a_command_ends_well_when_nobody_reads_its_standard_output() {
+    let mut command = padan();
+    command.args(["models", "list"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    let told = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(!told.contains("panicked"), "{told}");
+}
 
 #[test]
 fn a_server_goes_on_when_nobody_reads_its_standard_output() {
