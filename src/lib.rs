@@ -24,6 +24,7 @@
 //! | [`engine`] | lanes, the bounded queue, deadlines, batches for a device | [`engine::Engine`] |
 //! | [`pipeline`] | what a lane does with one sample | [`pipeline::Pipeline::run`] |
 //! | [`verify`] | a request's way: two samples, one decision | [`verify::Verifier::verify`] |
+//! | [`store`] | subjects, sealed references, decisions, evidence; SQLite or PostgreSQL | [`store::Store`] |
 //! | [`model`] | manifest, ONNX Runtime, its providers, the two networks | [`model::Manifest`] |
 //! | [`grpc`] | the contract on the wire | [`grpc::serve`] |
 //! | [`load`] | load on a server, and what it measures | [`load::run`] |
@@ -81,6 +82,8 @@ pub mod engine;
 pub mod pipeline;
 
 pub mod verify;
+
+pub mod store;
 
 pub mod model;
 

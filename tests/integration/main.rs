@@ -22,5 +22,6 @@ mod overload;
 mod privacy;
 mod protocol;
 mod start;
+mod store;
 mod templates;
 mod tidy;
