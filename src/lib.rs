@@ -24,6 +24,8 @@
 //! | [`engine`] | lanes, the bounded queue, deadlines, batches for a device | [`engine::Engine`] |
 //! | [`pipeline`] | what a lane does with one sample | [`pipeline::Pipeline::run`] |
 //! | [`verify`] | a request's way: two samples, one decision | [`verify::Verifier::verify`] |
+//! | [`subject`] | who a reference belongs to, as a keyed hash | [`subject::SubjectHash`] |
+//! | [`audit`] | what was decided, hash-chained and signed | [`audit::Entry`], [`audit::ChainVerifier`] |
 //! | [`store`] | subjects, sealed references, decisions, evidence; SQLite or PostgreSQL | [`store::Store`] |
 //! | [`model`] | manifest, ONNX Runtime, its providers, the two networks | [`model::Manifest`] |
 //! | [`grpc`] | the contract on the wire | [`grpc::serve`] |
@@ -82,6 +84,10 @@ pub mod engine;
 pub mod pipeline;
 
 pub mod verify;
+
+pub mod subject;
+
+pub mod audit;
 
 pub mod store;
 
