@@ -24,7 +24,7 @@
 //! | [`engine`] | lanes, the bounded queue, deadlines, batches for a device | [`engine::Engine`] |
 //! | [`pipeline`] | what a lane does with one sample | [`pipeline::Pipeline::run`] |
 //! | [`verify`] | a request's way: two samples, one decision | [`verify::Verifier::verify`] |
-//! | [`subject`] | who a reference belongs to, as a keyed hash | [`subject::SubjectHash`] |
+//! | [`subject`] | the NIK, and the keyed hash that stands for it | [`subject::Nik::parse`] |
 //! | [`audit`] | what was decided, hash-chained and signed | [`audit::Entry`], [`audit::ChainVerifier`] |
 //! | [`store`] | subjects, sealed references, decisions, evidence; SQLite or PostgreSQL | [`store::Store`] |
 //! | [`model`] | manifest, ONNX Runtime, its providers, the two networks | [`model::Manifest`] |

@@ -17,7 +17,6 @@ mod erasure;
 mod error;
 mod group;
 mod open;
-pub mod own;
 mod partitions;
 mod retention;
 mod reviews;
@@ -44,9 +43,10 @@ pub use subjects::{
     Changed, DeleteReferences, PutReference, Reference, Rewrap, SetBlocked, Subject, SubjectStatus,
     WrappedKey,
 };
-pub use trail::{EntryQuery, Head, Selection, StoredCheckpoint, StoredEntry};
+pub use trail::{EntryQuery, Selection, StoredCheckpoint, StoredEntry};
 
-use own::{Entry, SubjectHash};
+use crate::audit::{ChainHead, Entry, WriterId};
+use crate::subject::SubjectHash;
 
 /// What padan keeps.
 ///
@@ -149,13 +149,13 @@ pub trait Store: Send + Sync {
     /// A page of a writer's chain, from a sequence on.
     async fn chain(
         &self,
-        writer: &str,
+        writer: &WriterId,
         from: u64,
         limit: u32,
     ) -> Result<Vec<StoredEntry>, StoreError>;
 
     /// The last entries of all chains, by writer.
-    async fn heads(&self) -> Result<Vec<Head>, StoreError>;
+    async fn heads(&self) -> Result<Vec<ChainHead>, StoreError>;
 
     /// Stores a signed checkpoint.
     async fn put_checkpoint(&self, checkpoint: StoredCheckpoint) -> Result<(), StoreError>;
@@ -163,7 +163,7 @@ pub trait Store: Send + Sync {
     /// The checkpoints of a writer, from a sequence on.
     async fn checkpoints(
         &self,
-        writer: &str,
+        writer: &WriterId,
         from: u64,
         limit: u32,
     ) -> Result<Vec<StoredCheckpoint>, StoreError>;

@@ -1,25 +1,32 @@
 //! A group's transaction, and the writer's chain of audit entries in it.
 
 use super::error::StoreError;
-use super::own::{Entry, chain_hash, genesis};
 use super::partitions::Months;
 use super::sql::{Row, Transaction, Value, values};
+use crate::audit::{ChainHash, ChainHead, Entry, Text, WriterId};
 
 /// Where an entry stands: its writer's chain and its number in it, from 1.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// Name of the chain.
-    pub writer: String,
+    /// Whose chain.
+    pub writer: WriterId,
     /// Number in the chain.
     pub sequence: u64,
+}
+
+impl Position {
+    /// A position as stored.
+    pub(super) fn read(row: &Row, writer: usize, sequence: usize) -> Result<Self, StoreError> {
+        let writer = WriterId::new(row.text(writer)?).map_err(|_| StoreError::column("writer"))?;
+        let sequence = row.count(sequence)?;
+        Ok(Self { writer, sequence })
+    }
 }
 
 /// A transaction that holds the writer's chain: no other transaction can write to it meanwhile.
 pub(super) struct Write {
     transaction: Transaction,
-    writer: String,
-    sequence: u64,
-    hash: [u8; 32],
+    head: ChainHead,
     /// The chain's length when the transaction began.
     began: u64,
     months: Months,
@@ -29,23 +36,25 @@ impl Write {
     /// Takes the head of the chain of `writer`, and starts the chain when there is none.
     pub async fn begin(
         mut transaction: Transaction,
-        writer: &str,
+        writer: &WriterId,
         months: Months,
     ) -> Result<Self, StoreError> {
         // An update that changes nothing: it locks the row on both databases.
         const HEAD: &str = "INSERT INTO writers (writer, sequence, hash) VALUES ($1, 0, $2)
             ON CONFLICT (writer) DO UPDATE SET sequence = writers.sequence
             RETURNING sequence, hash";
-        let row = transaction
-            .row(HEAD, values![writer, &genesis(writer)])
-            .await?
-            .ok_or_else(|| StoreError::column("writer"))?;
-        let sequence = row.count(0)?;
+        let genesis = ChainHash::genesis(writer);
+        let values = values![writer.as_str(), genesis.as_bytes()];
+        let row = transaction.row(HEAD, values).await?;
+        let row = row.ok_or_else(|| StoreError::column("writer"))?;
+        let head = ChainHead {
+            writer: writer.clone(),
+            sequence: row.count(0)?,
+            hash: ChainHash::from_bytes(row.hash(1)?),
+        };
         Ok(Self {
-            hash: row.hash(1)?,
-            writer: writer.to_owned(),
-            sequence,
-            began: sequence,
+            began: head.sequence,
+            head,
             transaction,
             months,
         })
@@ -56,29 +65,26 @@ impl Write {
         const APPEND: &str = "INSERT INTO audit_entries
             (writer, sequence, at_us, subject, office, caller, request_id, entry, hash)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        if !self.months.contains(entry.at_us) {
-            return Err(StoreError::NoPartition(entry.at_us));
+        let at_us = entry.time.microseconds();
+        if !self.months.contains(at_us) {
+            return Err(StoreError::NoPartition(at_us));
         }
-        let sequence = self.sequence + 1;
-        let text = entry.text(&self.writer, sequence);
-        let hash = chain_hash(&self.hash, &text);
+        let link = self.head.append(entry.clone())?;
         let values = values![
-            &self.writer,
-            sequence,
-            entry.at_us,
+            self.head.writer.as_str(),
+            link.sequence,
+            at_us,
             entry.subject,
-            &entry.office,
-            &entry.caller,
-            &entry.request_id,
-            &text,
-            &hash,
+            entry.office.as_ref().map(Text::as_str),
+            entry.actor.certificate.as_ref().map(Text::as_str),
+            entry.request.as_ref().map(Text::as_str),
+            &link.text,
+            link.hash.as_bytes(),
         ];
         self.transaction.execute(APPEND, values).await?;
-        self.sequence = sequence;
-        self.hash = hash;
         Ok(Position {
-            writer: self.writer.clone(),
-            sequence,
+            writer: self.head.writer.clone(),
+            sequence: link.sequence,
         })
     }
 
@@ -107,8 +113,13 @@ impl Write {
     /// As [`Transaction::commit`].
     pub async fn commit(mut self) -> Result<(), StoreError> {
         const MOVE: &str = "UPDATE writers SET sequence = $2, hash = $3 WHERE writer = $1";
-        if self.sequence > self.began {
-            let values = values![&self.writer, self.sequence, &self.hash];
+        let ChainHead {
+            writer,
+            sequence,
+            hash,
+        } = &self.head;
+        if *sequence > self.began {
+            let values = values![writer.as_str(), *sequence, hash.as_bytes()];
             self.transaction.execute(MOVE, values).await?;
         }
         self.transaction.commit().await

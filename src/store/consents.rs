@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use super::chain::{Position, Write};
 use super::error::StoreError;
 use super::group::Change;
-use super::own::{Entry, SubjectHash};
 use super::sql::{Pool, Row, values};
+use crate::audit::Entry;
+use crate::subject::SubjectHash;
 
 /// A recorded consent.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,9 +5,10 @@ use async_trait::async_trait;
 use super::chain::{Position, Write};
 use super::error::StoreError;
 use super::group::Change;
-use super::own::{Entry, SubjectHash};
 use super::reviews::{self, NewReview};
 use super::sql::{Pool, values};
+use crate::audit::Entry;
+use crate::subject::SubjectHash;
 
 /// A caller's id of a request: two callers may use the same id.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 
 use sqlx::Error;
 
+use crate::audit::EntryError;
+
 /// Why the store did not do what it was asked. Never a reason to say MATCH.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
@@ -33,6 +35,9 @@ pub enum StoreError {
     /// A value that the database does not take, such as a text with a zero byte.
     #[error("the database refused the values it was given (code {0})")]
     Refused(String),
+    /// An entry that the audit trail does not hold: nothing was written.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
     /// The store was closed.
     #[error("the store is closed: padan is stopping")]
     Closed,
@@ -62,6 +67,7 @@ impl StoreError {
             | Self::Schema(_)
             | Self::Settings(_)
             | Self::Refused(_)
+            | Self::Entry(_)
             | Self::Closed
             | Self::Internal(_)
             | Self::NoPartition(_) => false,
@@ -72,7 +78,7 @@ impl StoreError {
     pub(super) fn is_of_one_change(&self) -> bool {
         matches!(
             self,
-            Self::Refused(_) | Self::Internal(_) | Self::Conflict | Self::TimedOut
+            Self::Refused(_) | Self::Entry(_) | Self::Internal(_) | Self::Conflict | Self::TimedOut
         )
     }
 

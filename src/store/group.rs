@@ -8,9 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::chain::Write;
 use super::error::StoreError;
-use super::own::SubjectHash;
 use super::partitions::Months;
 use super::sql::Pool;
+use crate::audit::WriterId;
+use crate::subject::SubjectHash;
 
 /// Changes of one transaction at most: it bounds how long its locks are held.
 const GROUP_MAX: usize = 64;
@@ -76,7 +77,7 @@ pub(super) struct Group {
 
 impl Group {
     /// Starts the task.
-    pub fn start(pool: Pool, writer: String, months: Months, waiting_max: usize) -> Self {
+    pub fn start(pool: Pool, writer: WriterId, months: Months, waiting_max: usize) -> Self {
         let (inbox, waiting) = mpsc::channel(waiting_max);
         let writer = Writer {
             pool,
@@ -121,7 +122,7 @@ impl Group {
 
 struct Writer {
     pool: Pool,
-    name: String,
+    name: WriterId,
     months: Months,
 }
 

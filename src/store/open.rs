@@ -13,6 +13,7 @@ use sqlx::{ConnectOptions, SqlSafeStr};
 
 use super::error::StoreError;
 use super::sql::Pool;
+use crate::audit::WriterId;
 
 /// Where the database is.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub struct Settings {
     pub location: Location,
     /// The name of this process's chain of audit entries, such as its host's name: one chain for
     /// each replica.
-    pub writer: String,
+    pub writer: WriterId,
     /// Connections at most, at least 2.
     pub connections_max: u32,
     /// How long a call waits for a connection, and a writer of SQLite for another process.
@@ -55,10 +56,10 @@ pub struct Settings {
 impl Settings {
     /// The defaults: 8 connections, 5 s, 5 s, 1024 waiting writes.
     #[must_use]
-    pub fn new(location: Location, writer: &str) -> Self {
+    pub fn new(location: Location, writer: WriterId) -> Self {
         Self {
             location,
-            writer: writer.to_owned(),
+            writer,
             connections_max: 8,
             acquire_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(5),
@@ -79,9 +80,6 @@ impl Settings {
         }
         if self.statement_timeout.is_zero() || self.acquire_timeout.is_zero() {
             return wrong("a time-out of the store must be longer than 0");
-        }
-        if self.writer.is_empty() || self.writer.len() > 128 || self.writer.contains('\0') {
-            return wrong("the writer of the audit chain needs a name of 1 to 128 bytes");
         }
         Ok(())
     }

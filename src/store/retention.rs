@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use super::chain::Write;
 use super::error::StoreError;
 use super::group::{Change, Group};
-use super::own::SubjectHash;
 use super::sql::values;
+use crate::subject::SubjectHash;
 
 /// Rows of one transaction at most: a decision never waits long behind a clean-up.
 const ROWS_MAX: u64 = 500;

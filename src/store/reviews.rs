@@ -6,8 +6,9 @@ use super::chain::{Position, Write};
 use super::decisions::RequestKey;
 use super::error::StoreError;
 use super::group::Change;
-use super::own::{Entry, SubjectHash};
 use super::sql::{Row, values};
+use crate::audit::Entry;
+use crate::subject::SubjectHash;
 
 /// A case for the queue.
 #[derive(Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use sqlx::sqlite::{Sqlite, SqlitePool, SqliteRow};
 use sqlx::{Decode, Row as _, Type};
 
 use super::error::StoreError;
-use super::own::SubjectHash;
+use crate::subject::SubjectHash;
 
 /// A value of one of the three kinds of columns.
 #[derive(Clone)]
@@ -38,6 +38,7 @@ value_from! {
     Text: &str, |value| Some(value.to_owned());
     Text: &String, |value| Some(value.clone());
     Text: &Option<String>, |value| value.clone();
+    Text: Option<&str>, |value| value.map(str::to_owned);
     Bytes: &Vec<u8>, |value| Some(value.clone());
     Bytes: &Option<Vec<u8>>, |value| value.clone();
     Bytes: &[u8; 32], |value| Some(value.to_vec());

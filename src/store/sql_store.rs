@@ -1,7 +1,6 @@
 //! [`Store`] in SQLite or PostgreSQL.
 
 use async_trait::async_trait;
-use time::OffsetDateTime;
 
 use super::consents::{self, Consent, GrantConsent, Granted, WithdrawConsent};
 use super::decisions::{
@@ -9,7 +8,6 @@ use super::decisions::{
 };
 use super::erasure::{self, Erase, Erased, Erasure};
 use super::group::{Change, Group};
-use super::own::{Entry, SubjectHash};
 use super::partitions::Months;
 use super::retention::{self, Expired, Retention};
 use super::reviews::{DecideReview, NextReview, Review, ReviewOutcome};
@@ -18,8 +16,10 @@ use super::subjects::{
     self, Changed, DeleteReferences, PutReference, Reference, Rewrap, RewrapStep, SetBlocked,
     Subject, WrappedKey,
 };
-use super::trail::{self, Append, EntryQuery, Head, StoredCheckpoint, StoredEntry};
+use super::trail::{self, Append, EntryQuery, StoredCheckpoint, StoredEntry};
 use super::{Position, Settings, Store, StoreError, open};
+use crate::audit::{ChainHead, Entry, Timestamp, WriterId};
+use crate::subject::SubjectHash;
 
 /// A store in SQLite or PostgreSQL.
 #[derive(Debug)]
@@ -37,8 +37,7 @@ impl SqlStore {
     /// damaged, or that a newer padan has changed.
     pub async fn open(settings: &Settings) -> Result<Self, StoreError> {
         let pool = open::open(settings).await?;
-        let now_us = OffsetDateTime::now_utc().unix_timestamp() * 1_000_000;
-        let months = Months::prepare(&pool, now_us).await?;
+        let months = Months::prepare(&pool, Timestamp::now().microseconds()).await?;
         let writer = settings.writer.clone();
         let group = Group::start(pool.clone(), writer, months, settings.waiting_max);
         Ok(Self { pool, group })
@@ -188,14 +187,14 @@ impl Store for SqlStore {
 
     async fn chain(
         &self,
-        writer: &str,
+        writer: &WriterId,
         from: u64,
         limit: u32,
     ) -> Result<Vec<StoredEntry>, StoreError> {
         trail::chain(&self.pool, writer, from, limit).await
     }
 
-    async fn heads(&self) -> Result<Vec<Head>, StoreError> {
+    async fn heads(&self) -> Result<Vec<ChainHead>, StoreError> {
         trail::heads(&self.pool).await
     }
 
@@ -205,7 +204,7 @@ impl Store for SqlStore {
 
     async fn checkpoints(
         &self,
-        writer: &str,
+        writer: &WriterId,
         from: u64,
         limit: u32,
     ) -> Result<Vec<StoredCheckpoint>, StoreError> {

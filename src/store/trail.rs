@@ -6,8 +6,9 @@ use super::chain::{Position, Write};
 use super::decisions::RequestKey;
 use super::error::StoreError;
 use super::group::Change;
-use super::own::{Entry, SubjectHash};
 use super::sql::{Pool, Row, values};
+use crate::audit::{ChainHash, ChainHead, Entry, WriterId};
+use crate::subject::SubjectHash;
 
 /// An entry as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,16 +20,7 @@ pub struct StoredEntry {
     /// Its canonical text, of which the hash is made.
     pub text: String,
     /// The chain's hash up to and with it.
-    pub hash: [u8; 32],
-}
-
-/// The last entry of a chain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Head {
-    /// Its place; the sequence is 0 when the chain has no entry yet.
-    pub position: Position,
-    /// Its hash; the genesis hash when the chain has no entry yet.
-    pub hash: [u8; 32],
+    pub hash: ChainHash,
 }
 
 /// A signed checkpoint as stored.
@@ -37,7 +29,7 @@ pub struct StoredCheckpoint {
     /// The entry it covers last.
     pub position: Position,
     /// That entry's hash.
-    pub hash: [u8; 32],
+    pub hash: ChainHash,
     /// When it was signed, in microseconds since 1970, UTC.
     pub at_us: i64,
     /// The signature.
@@ -101,7 +93,13 @@ impl Change for StoredCheckpoint {
         const PUT: &str = "INSERT INTO checkpoints (writer, sequence, hash, at_us, signature)
             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (writer, sequence) DO NOTHING";
         let Position { writer, sequence } = &self.position;
-        let values = values![writer, *sequence, &self.hash, self.at_us, &self.signature];
+        let values = values![
+            writer.as_str(),
+            *sequence,
+            self.hash.as_bytes(),
+            self.at_us,
+            &self.signature
+        ];
         write.execute(PUT, values).await.map(drop)
     }
 }
@@ -157,39 +155,37 @@ pub(super) async fn entries(
 /// A page of a writer's chain, from a sequence on, without a gap of its own.
 pub(super) async fn chain(
     pool: &Pool,
-    writer: &str,
+    writer: &WriterId,
     from: u64,
     limit: u32,
 ) -> Result<Vec<StoredEntry>, StoreError> {
     const SELECT: &str = "SELECT writer, sequence, at_us, entry, hash FROM audit_entries
         WHERE writer = $1 AND sequence >= $2 ORDER BY sequence LIMIT $3";
-    let rows = pool.rows(SELECT, values![writer, from, limit]).await?;
+    let rows = pool
+        .rows(SELECT, values![writer.as_str(), from, limit])
+        .await?;
     rows.iter().map(entry_of).collect()
 }
 
 fn entry_of(row: &Row) -> Result<StoredEntry, StoreError> {
     Ok(StoredEntry {
-        position: Position {
-            writer: row.text(0)?,
-            sequence: row.count(1)?,
-        },
+        position: Position::read(row, 0, 1)?,
         at_us: row.int(2)?,
         text: row.text(3)?,
-        hash: row.hash(4)?,
+        hash: ChainHash::from_bytes(row.hash(4)?),
     })
 }
 
 /// The heads of all chains, by writer.
-pub(super) async fn heads(pool: &Pool) -> Result<Vec<Head>, StoreError> {
+pub(super) async fn heads(pool: &Pool) -> Result<Vec<ChainHead>, StoreError> {
     const SELECT: &str = "SELECT writer, sequence, hash FROM writers ORDER BY writer";
     let rows = pool.rows(SELECT, Vec::new()).await?;
     let one = |row: &Row| {
-        Ok(Head {
-            position: Position {
-                writer: row.text(0)?,
-                sequence: row.count(1)?,
-            },
-            hash: row.hash(2)?,
+        let Position { writer, sequence } = Position::read(row, 0, 1)?;
+        Ok(ChainHead {
+            writer,
+            sequence,
+            hash: ChainHash::from_bytes(row.hash(2)?),
         })
     };
     rows.iter().map(one).collect()
@@ -198,20 +194,19 @@ pub(super) async fn heads(pool: &Pool) -> Result<Vec<Head>, StoreError> {
 /// The checkpoints of a writer that cover entries from a sequence on.
 pub(super) async fn checkpoints(
     pool: &Pool,
-    writer: &str,
+    writer: &WriterId,
     from: u64,
     limit: u32,
 ) -> Result<Vec<StoredCheckpoint>, StoreError> {
     const SELECT: &str = "SELECT writer, sequence, hash, at_us, signature FROM checkpoints
         WHERE writer = $1 AND sequence >= $2 ORDER BY sequence LIMIT $3";
-    let rows = pool.rows(SELECT, values![writer, from, limit]).await?;
+    let rows = pool
+        .rows(SELECT, values![writer.as_str(), from, limit])
+        .await?;
     let one = |row: &Row| {
         Ok(StoredCheckpoint {
-            position: Position {
-                writer: row.text(0)?,
-                sequence: row.count(1)?,
-            },
-            hash: row.hash(2)?,
+            position: Position::read(row, 0, 1)?,
+            hash: ChainHash::from_bytes(row.hash(2)?),
             at_us: row.int(3)?,
             signature: row.bytes(4)?,
         })

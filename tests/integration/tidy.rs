@@ -12,7 +12,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 const COLUMNS_MAX: usize = 100;
 
 /// Modules that know nothing of transport or runtime.
-const DOMAIN: [&str; 8] = [
+const DOMAIN: [&str; 9] = [
     "sample",
     "embed",
     "compare",
@@ -21,6 +21,7 @@ const DOMAIN: [&str; 8] = [
     "pipeline",
     "verify",
     "evaluation",
+    "subject",
 ];
 
 /// One source file, by its path in the repository.
