@@ -24,7 +24,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly RUNTIME=.runtime
 readonly VENV=$RUNTIME/venv
 readonly SETUP=.setup
-readonly CARGO_MIN=1.92
+readonly CARGO_MIN=1.94
 readonly ORT_VERSION=1.31.1
 readonly DENY_VERSION=0.20.2
 readonly FUZZ_VERSION=0.13.2

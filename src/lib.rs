@@ -34,6 +34,7 @@
 //! | [`keys`] | the keys, sealing, rotation of the master key | [`keys::KeyRing::read`] |
 //! | [`token`] | signed results that a backend redeems | [`token::check`] |
 //! | [`audit`] | what was decided, hash-chained and signed | [`audit::Entry`], [`audit::verify_export`] |
+//! | [`store`] | subjects, sealed references, decisions, evidence; SQLite or PostgreSQL | [`store::Store`] |
 //! | [`digest`] | bytes as hexadecimal digits, SHA-256 | [`digest::sha256_hex`] |
 //! | [`config`] | command line, file, environment → validated settings | [`config::Config::load`] |
 //! | [`app`] | puts it all together | [`app::App::start`] |
@@ -44,6 +45,8 @@
 //! - There is no 1:N search: no function takes one face and many (`tests/integration/tidy.rs`).
 //! - Domain modules do not know tonic, prost or ort; only [`model`] says `use ort`
 //!   (`tests/integration/tidy.rs`).
+//! - Only [`store`] knows sqlx (`tests/integration/tidy.rs`). What it answered is durable, with its
+//!   entry in the audit trail (`tests/integration/store/failures.rs`).
 //! - Only [`decision`] compares a similarity with a threshold (`tests/integration/tidy.rs`).
 //! - An embedding has unit length (`embed::tests`); scores of two contracts are never compared
 //!   (`compare::tests::two_contracts_never_compare`).
@@ -98,6 +101,8 @@ pub mod keys;
 pub mod token;
 
 pub mod audit;
+
+pub mod store;
 
 pub mod model;
 

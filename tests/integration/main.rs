@@ -25,5 +25,6 @@ mod privacy;
 mod protocol;
 mod reuse;
 mod start;
+mod store;
 mod templates;
 mod tidy;

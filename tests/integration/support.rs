@@ -1,6 +1,7 @@
 //! A server on a free port, a client, and the portraits.
 
 pub mod batching;
+pub mod postgres;
 mod process;
 
 use std::num::NonZeroUsize;

@@ -137,6 +137,21 @@ fn only_model_says_ort() {
 }
 
 #[test]
+fn only_store_says_sqlx() {
+    let sources = sources("src");
+    let others = sources.iter().filter(|source| !source.is_in(&["store"]));
+    assert_none(
+        &lines_that_say(others, &["sqlx", "rusqlite"]),
+        "only src/store may say sqlx",
+    );
+    let store = sources.iter().filter(|source| source.is_in(&["store"]));
+    assert!(
+        !lines_that_say(store, &["sqlx"]).is_empty(),
+        "this test finds nothing any more"
+    );
+}
+
+#[test]
 fn the_domain_knows_neither_transport_nor_runtime() {
     let sources = sources("src");
     let domain = || sources.iter().filter(|source| source.is_in(&DOMAIN));

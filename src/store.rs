@@ -1,0 +1,193 @@
+//! The store: subjects with their sealed references, decisions, and the evidence for them.
+//!
+//! [`Store`] is what the rest of padan sees. [`SqlStore`] keeps it in SQLite (one file, for one
+//! machine) or in PostgreSQL (for several replicas); every statement stands once, for both.
+//!
+//! - An answer means durable: a change is answered after its transaction's commit, which carries
+//!   its entry in the audit trail (`tests/integration/store`).
+//! - One task writes, and each of its transactions takes all changes that wait (`group`).
+//! - What must be unique (a request id, a token's nonce, the number of an entry in its chain) is a
+//!   primary key or a locked row, so it also holds between replicas.
+//! - Nothing here can be asked for a face: rows are found by the subject's hash.
+
+mod chain;
+mod consents;
+mod decisions;
+mod erasure;
+mod error;
+mod group;
+mod open;
+mod partitions;
+mod retention;
+mod reviews;
+mod sql;
+mod sql_store;
+mod subjects;
+mod trail;
+
+use async_trait::async_trait;
+
+pub use chain::Position;
+pub use consents::{Consent, GrantConsent, Granted, WithdrawConsent};
+pub use decisions::{
+    Attempt, Attempts, CommitOutcome, DecisionRecord, Effects, RedeemOutcome, Redemption,
+    RequestKey, Stored,
+};
+pub use erasure::{Erase, Erased, Erasure};
+pub use error::StoreError;
+pub use open::{Location, Settings};
+pub use retention::{Expired, Retention};
+pub use reviews::{DecideReview, NewReview, NextReview, Review, ReviewOutcome};
+pub use sql_store::SqlStore;
+pub use subjects::{
+    Changed, DeleteReferences, PutReference, Reference, Rewrap, SetBlocked, Subject, SubjectStatus,
+    WrappedKey,
+};
+pub use trail::{EntryQuery, Selection, StoredCheckpoint, StoredEntry};
+
+use crate::audit::{ChainHead, Entry, WriterId};
+use crate::subject::SubjectHash;
+
+/// What padan keeps.
+///
+/// Every method that writes answers once all of it is durable, entry in the audit trail included,
+/// or with an error that says that nothing was written. The exception is [`StoreError::Unknown`].
+/// All methods fail with the errors of [`StoreError`].
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Commits a decision: claims its request id, counts its attempt, and writes its entry, its
+    /// case for review and its reply.
+    async fn commit(&self, decision: DecisionRecord) -> Result<CommitOutcome, StoreError>;
+
+    /// What was answered to a request before; none when it is new.
+    async fn stored(
+        &self,
+        request: &RequestKey,
+        body_digest: &[u8; 32],
+    ) -> Result<Option<Stored>, StoreError>;
+
+    /// The comparisons counted so far. Only [`Self::commit`] holds the limits.
+    async fn attempts(
+        &self,
+        session: &str,
+        subject: SubjectHash,
+        day: i64,
+    ) -> Result<Attempts, StoreError>;
+
+    /// Uses a result token up, once.
+    async fn redeem(&self, redemption: Redemption) -> Result<RedeemOutcome, StoreError>;
+
+    /// A subject, and its reference of one contract when there is one.
+    async fn subject(
+        &self,
+        subject: SubjectHash,
+        contract_id: &str,
+    ) -> Result<Option<(Subject, Option<Reference>)>, StoreError>;
+
+    /// The contracts that a subject has references of.
+    async fn contracts(&self, subject: SubjectHash) -> Result<Vec<String>, StoreError>;
+
+    /// Stores a reference, and its subject when that is new.
+    async fn put_reference(&self, put: PutReference) -> Result<Changed, StoreError>;
+
+    /// Deletes references. Returns their number.
+    async fn delete_references(&self, delete: DeleteReferences) -> Result<u64, StoreError>;
+
+    /// Blocks a subject or ends that; [`Changed::Stale`] when there is none with a key.
+    async fn set_blocked(&self, set: SetBlocked) -> Result<Changed, StoreError>;
+
+    /// Subjects whose key is wrapped by a master key, in order, after one.
+    async fn wrapped_by(
+        &self,
+        master_key: &str,
+        after: Option<SubjectHash>,
+        limit: u32,
+    ) -> Result<Vec<(SubjectHash, WrappedKey)>, StoreError>;
+
+    /// Replaces wrapped keys, with one entry for all. Returns how many were still as read.
+    async fn rewrap(&self, rewraps: Vec<Rewrap>, entry: Entry) -> Result<u64, StoreError>;
+
+    /// Destroys a subject's key and what only it opens.
+    async fn erase(&self, erase: Erase) -> Result<Erased, StoreError>;
+
+    /// The erasures after one, in the order of their times.
+    async fn erasures(
+        &self,
+        after: Option<Erasure>,
+        limit: u32,
+    ) -> Result<Vec<Erasure>, StoreError>;
+
+    /// Repeats erasures on a restored backup, with one entry for all. A key made after an erasure
+    /// stays. Returns the number of keys destroyed.
+    async fn replay_erasures(
+        &self,
+        erasures: Vec<Erasure>,
+        entry: Entry,
+    ) -> Result<u64, StoreError>;
+
+    /// Records a consent.
+    async fn grant_consent(&self, grant: GrantConsent) -> Result<Granted, StoreError>;
+
+    /// Withdraws consents. Returns the number of those that held until now.
+    async fn withdraw_consent(&self, withdraw: WithdrawConsent) -> Result<u64, StoreError>;
+
+    /// All consents of a subject, oldest first.
+    async fn consents(&self, subject: SubjectHash) -> Result<Vec<Consent>, StoreError>;
+
+    /// Takes the oldest case of an office for a reviewer.
+    async fn next_review(&self, next: NextReview) -> Result<Option<Review>, StoreError>;
+
+    /// Decides a case.
+    async fn decide_review(&self, decide: DecideReview) -> Result<ReviewOutcome, StoreError>;
+
+    /// Writes an entry for what changes nothing else in the store, such as a refused call.
+    async fn append(&self, entry: Entry) -> Result<Position, StoreError>;
+
+    /// A page of entries.
+    async fn entries(&self, query: &EntryQuery) -> Result<Vec<StoredEntry>, StoreError>;
+
+    /// A page of a writer's chain, from a sequence on.
+    async fn chain(
+        &self,
+        writer: &WriterId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEntry>, StoreError>;
+
+    /// The last entries of all chains, by writer.
+    async fn heads(&self) -> Result<Vec<ChainHead>, StoreError>;
+
+    /// Stores a signed checkpoint.
+    async fn put_checkpoint(&self, checkpoint: StoredCheckpoint) -> Result<(), StoreError>;
+
+    /// The checkpoints of a writer, from a sequence on.
+    async fn checkpoints(
+        &self,
+        writer: &WriterId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredCheckpoint>, StoreError>;
+
+    /// The subjects with an entry from `from_us` and before `until_us` (microseconds since 1970,
+    /// UTC), each once, in order, after one.
+    async fn subjects_touched(
+        &self,
+        from_us: i64,
+        until_us: i64,
+        after: Option<SubjectHash>,
+        limit: u32,
+    ) -> Result<Vec<SubjectHash>, StoreError>;
+
+    /// Deletes what is kept only for a time.
+    async fn expire(&self, retention: Retention) -> Result<Expired, StoreError>;
+
+    /// Keeps a value under a name if there is none yet. Returns the one that is kept: a start with
+    /// other keys than the database was made with is found by it.
+    async fn remember(&self, name: &str, value: &str) -> Result<String, StoreError>;
+
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Writes what waits, then ends the connections.
+    async fn close(&self);
+}

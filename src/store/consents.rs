@@ -1,0 +1,168 @@
+//! Consents: recorded before a verification, and withdrawn.
+
+use async_trait::async_trait;
+
+use super::chain::{Position, Write};
+use super::error::StoreError;
+use super::group::Change;
+use super::sql::{Pool, Row, values};
+use crate::audit::Entry;
+use crate::subject::SubjectHash;
+
+/// A recorded consent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// Its id, chosen by the caller.
+    pub id: String,
+    /// Whose.
+    pub subject: SubjectHash,
+    /// What for.
+    pub purpose: String,
+    /// The legal basis.
+    pub legal_basis: String,
+    /// Version of the privacy notice that was read out.
+    pub notice_version: String,
+    /// Remote or at a counter.
+    pub channel: String,
+    /// Where.
+    pub office: String,
+    /// Who recorded it.
+    pub operator: String,
+    /// When it was given, in microseconds since 1970, UTC.
+    pub granted_us: i64,
+    /// When it was withdrawn; none while it holds.
+    pub withdrawn_us: Option<i64>,
+}
+
+/// A consent to be recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantConsent {
+    /// The consent; it cannot begin withdrawn.
+    pub consent: Consent,
+    /// The entry in the audit trail.
+    pub entry: Entry,
+}
+
+/// What became of a recorded consent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Granted {
+    /// It is durable, with its entry there.
+    Done(Position),
+    /// The same consent was recorded before, and may have been withdrawn since. Nothing was
+    /// written.
+    Before(Consent),
+    /// The id belongs to another consent. Nothing was written.
+    OtherConsent,
+}
+
+#[async_trait]
+impl Change for GrantConsent {
+    type Outcome = Granted;
+
+    fn subject(&self) -> Option<SubjectHash> {
+        Some(self.consent.subject)
+    }
+
+    async fn apply(&self, write: &mut Write) -> Result<Granted, StoreError> {
+        const GRANT: &str = "INSERT INTO consents (id, subject, purpose, legal_basis,
+            notice_version, channel, office, operator, granted_us)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING";
+        let consent = &self.consent;
+        let values = values![
+            &consent.id,
+            consent.subject,
+            &consent.purpose,
+            &consent.legal_basis,
+            &consent.notice_version,
+            &consent.channel,
+            &consent.office,
+            &consent.operator,
+            consent.granted_us,
+        ];
+        if write.execute(GRANT, values).await? == 1 {
+            return Ok(Granted::Done(write.append(&self.entry).await?));
+        }
+        let row = write.row(SELECT_ID, values![&consent.id]).await?;
+        let found = consent_of(&row.ok_or(StoreError::Conflict)?)?;
+        let as_granted = Consent {
+            withdrawn_us: None,
+            ..found.clone()
+        };
+        let asked = Consent {
+            withdrawn_us: None,
+            ..consent.clone()
+        };
+        Ok(if as_granted == asked {
+            Granted::Before(found)
+        } else {
+            Granted::OtherConsent
+        })
+    }
+}
+
+/// A consent to be withdrawn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WithdrawConsent {
+    /// Whose.
+    pub subject: SubjectHash,
+    /// Its id; `None` for all that hold.
+    pub id: Option<String>,
+    /// When, in microseconds since 1970, UTC.
+    pub at_us: i64,
+    /// The entry in the audit trail.
+    pub entry: Entry,
+}
+
+#[async_trait]
+impl Change for WithdrawConsent {
+    /// The number of consents withdrawn now.
+    type Outcome = u64;
+
+    fn subject(&self) -> Option<SubjectHash> {
+        Some(self.subject)
+    }
+
+    async fn apply(&self, write: &mut Write) -> Result<u64, StoreError> {
+        const ONE: &str = "UPDATE consents SET withdrawn_us = $2
+            WHERE subject = $1 AND withdrawn_us IS NULL AND id = $3";
+        const ALL: &str = "UPDATE consents SET withdrawn_us = $2
+            WHERE subject = $1 AND withdrawn_us IS NULL";
+        let withdrawn = match &self.id {
+            Some(id) => write.execute(ONE, values![self.subject, self.at_us, id]),
+            None => write.execute(ALL, values![self.subject, self.at_us]),
+        }
+        .await?;
+        write.append(&self.entry).await?;
+        Ok(withdrawn)
+    }
+}
+
+const SELECT_ID: &str = "SELECT id, subject, purpose, legal_basis, notice_version, channel, office,
+    operator, granted_us, withdrawn_us FROM consents WHERE id = $1";
+
+fn consent_of(row: &Row) -> Result<Consent, StoreError> {
+    Ok(Consent {
+        id: row.text(0)?,
+        subject: row.subject(1)?,
+        purpose: row.text(2)?,
+        legal_basis: row.text(3)?,
+        notice_version: row.text(4)?,
+        channel: row.text(5)?,
+        office: row.text(6)?,
+        operator: row.text(7)?,
+        granted_us: row.int(8)?,
+        withdrawn_us: row.int_or_null(9)?,
+    })
+}
+
+/// All consents of a subject, oldest first.
+pub(super) async fn of_subject(
+    pool: &Pool,
+    subject: SubjectHash,
+) -> Result<Vec<Consent>, StoreError> {
+    const SELECT: &str = "SELECT id, subject, purpose, legal_basis, notice_version, channel,
+        office, operator, granted_us, withdrawn_us FROM consents
+        WHERE subject = $1 ORDER BY granted_us, id";
+    let rows = pool.rows(SELECT, values![subject]).await?;
+    rows.iter().map(consent_of).collect()
+}

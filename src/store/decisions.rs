@@ -1,0 +1,276 @@
+//! Decisions, attempts, request ids and the use of result tokens.
+
+use async_trait::async_trait;
+
+use super::chain::{Position, Write};
+use super::error::StoreError;
+use super::group::Change;
+use super::reviews::{self, NewReview};
+use super::sql::{Pool, values};
+use crate::audit::Entry;
+use crate::subject::SubjectHash;
+
+/// A caller's id of a request: two callers may use the same id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestKey {
+    /// Who called, by the name in its certificate.
+    pub caller: String,
+    /// The id that the caller gave.
+    pub id: String,
+}
+
+/// What a decision leaves behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effects {
+    /// Its entry in the audit trail.
+    pub entry: Entry,
+    /// The reply, sealed, for the same request asked again.
+    pub reply: Vec<u8>,
+    /// The case for a human, when there is one.
+    pub review: Option<NewReview>,
+}
+
+/// A comparison to be counted, and what happens instead of the decision when none is left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The session, by a name of its own among all callers'.
+    pub session: String,
+    /// Comparisons of a session at most.
+    pub session_max: u32,
+    /// Whose comparison.
+    pub subject: SubjectHash,
+    /// The day it counts for, in days since 1970 of the calendar that the caller chose.
+    pub day: i64,
+    /// Comparisons of a subject a day at most.
+    pub day_max: u32,
+    /// Committed instead when a limit was reached; nothing is counted then.
+    pub exceeded: Effects,
+}
+
+/// A decision to be committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecisionRecord {
+    /// The request it answers.
+    pub request: RequestKey,
+    /// SHA-256 of the request's body.
+    pub body_digest: [u8; 32],
+    /// When, in microseconds since 1970, UTC.
+    pub at_us: i64,
+    /// The comparison, when there was one.
+    pub attempt: Option<Attempt>,
+    /// What the decision leaves behind.
+    pub effects: Effects,
+}
+
+/// What became of a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// It is durable, with its entry there.
+    Committed(Position),
+    /// A limit of attempts was reached: [`Attempt::exceeded`] is durable instead.
+    AttemptsExceeded(Position),
+    /// The same request was answered before: that is its sealed reply. Nothing was written.
+    Repeated(Vec<u8>),
+    /// The id was used for another body. Nothing was written.
+    OtherBody,
+}
+
+/// A request that was answered before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// The sealed reply to the same body.
+    Reply(Vec<u8>),
+    /// The id was used for another body.
+    OtherBody,
+}
+
+impl Stored {
+    fn new(found: &[u8], asked: &[u8; 32], reply: Vec<u8>) -> Self {
+        // A digest of a body the caller sent: nothing secret is compared.
+        if found == asked {
+            Self::Reply(reply)
+        } else {
+            Self::OtherBody
+        }
+    }
+}
+
+/// Comparisons counted so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// Of the session.
+    pub session: u64,
+    /// Of the subject on the day.
+    pub day: u64,
+}
+
+/// A result token to be used up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redemption {
+    /// The token's 128 random bits.
+    pub nonce: [u8; 16],
+    /// When the token expires, in microseconds since 1970, UTC: afterwards its use need not be
+    /// remembered.
+    pub expiry_us: i64,
+    /// The entry when this is the first use.
+    pub redeemed: Entry,
+    /// The entry when it is not.
+    pub refused: Entry,
+}
+
+/// What became of a redemption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RedeemOutcome {
+    /// The first use.
+    Redeemed(Position),
+    /// The token was used before.
+    UsedBefore(Position),
+}
+
+const SELECT_REQUEST: &str =
+    "SELECT body_digest, reply FROM requests WHERE caller = $1 AND request_id = $2";
+
+#[async_trait]
+impl Change for DecisionRecord {
+    type Outcome = CommitOutcome;
+
+    fn subject(&self) -> Option<SubjectHash> {
+        self.effects.entry.subject
+    }
+
+    async fn apply(&self, write: &mut Write) -> Result<CommitOutcome, StoreError> {
+        if let Some(stored) = claim(self, write).await? {
+            return Ok(match stored {
+                Stored::Reply(reply) => CommitOutcome::Repeated(reply),
+                Stored::OtherBody => CommitOutcome::OtherBody,
+            });
+        }
+        if let Some(attempt) = &self.attempt
+            && !count(attempt, self.at_us, write).await?
+        {
+            const OTHER_REPLY: &str =
+                "UPDATE requests SET reply = $3 WHERE caller = $1 AND request_id = $2";
+            let RequestKey { caller, id } = &self.request;
+            let values = values![caller, id, &attempt.exceeded.reply];
+            write.execute(OTHER_REPLY, values).await?;
+            let position = leave(&attempt.exceeded, &self.request, write).await?;
+            return Ok(CommitOutcome::AttemptsExceeded(position));
+        }
+        let position = leave(&self.effects, &self.request, write).await?;
+        Ok(CommitOutcome::Committed(position))
+    }
+}
+
+/// Takes the request's id, or returns what is stored under it. Of two replicas with the same id
+/// the second waits here for the first one's commit.
+async fn claim(record: &DecisionRecord, write: &mut Write) -> Result<Option<Stored>, StoreError> {
+    const CLAIM: &str = "INSERT INTO requests (caller, request_id, body_digest, reply, created_us)
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (caller, request_id) DO NOTHING";
+    let RequestKey { caller, id } = &record.request;
+    let (digest, reply) = (&record.body_digest, &record.effects.reply);
+    let values = values![caller, id, digest, reply, record.at_us];
+    if write.execute(CLAIM, values).await? == 1 {
+        return Ok(None);
+    }
+    let row = write.row(SELECT_REQUEST, values![caller, id]).await?;
+    // Deleted between the two statements, because it was old: the next try claims it.
+    let row = row.ok_or(StoreError::Conflict)?;
+    let stored = Stored::new(&row.bytes(0)?, digest, row.bytes(1)?);
+    Ok(Some(stored))
+}
+
+/// Counts an attempt. False when a limit is reached; nothing is counted then.
+async fn count(attempt: &Attempt, at_us: i64, write: &mut Write) -> Result<bool, StoreError> {
+    // An update locks the row, so that nobody counts between the check and the count.
+    const SESSION: &str = "INSERT INTO session_attempts (session, attempts, updated_us)
+        SELECT $1, 1, $3 WHERE $2 > 0
+        ON CONFLICT (session) DO UPDATE
+        SET attempts = session_attempts.attempts + 1, updated_us = $3
+        WHERE session_attempts.attempts < $2";
+    const DAY: &str = "INSERT INTO subject_attempts (subject, day, attempts)
+        SELECT $1, $2, 1 WHERE $3 > 0
+        ON CONFLICT (subject, day) DO UPDATE
+        SET attempts = subject_attempts.attempts + 1
+        WHERE subject_attempts.attempts < $3";
+    const UNCOUNT: &str = "UPDATE session_attempts SET attempts = attempts - 1 WHERE session = $1";
+    let session = &attempt.session;
+    let values = values![session, attempt.session_max, at_us];
+    if write.execute(SESSION, values).await? == 0 {
+        return Ok(false);
+    }
+    let values = values![attempt.subject, attempt.day, attempt.day_max];
+    if write.execute(DAY, values).await? == 0 {
+        write.execute(UNCOUNT, values![session]).await?;
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// Writes the entry and the review.
+async fn leave(
+    effects: &Effects,
+    request: &RequestKey,
+    write: &mut Write,
+) -> Result<Position, StoreError> {
+    if let Some(review) = &effects.review {
+        reviews::enqueue(review, request, write).await?;
+    }
+    write.append(&effects.entry).await
+}
+
+#[async_trait]
+impl Change for Redemption {
+    type Outcome = RedeemOutcome;
+
+    fn subject(&self) -> Option<SubjectHash> {
+        self.redeemed.subject
+    }
+
+    async fn apply(&self, write: &mut Write) -> Result<RedeemOutcome, StoreError> {
+        const USE: &str = "INSERT INTO token_uses (nonce, expiry_us) VALUES ($1, $2)
+            ON CONFLICT (nonce) DO NOTHING";
+        let values = values![&self.nonce, self.expiry_us];
+        if write.execute(USE, values).await? == 1 {
+            return Ok(RedeemOutcome::Redeemed(write.append(&self.redeemed).await?));
+        }
+        Ok(RedeemOutcome::UsedBefore(
+            write.append(&self.refused).await?,
+        ))
+    }
+}
+
+/// The reply to a request, when it was answered before.
+pub(super) async fn stored(
+    pool: &Pool,
+    request: &RequestKey,
+    body_digest: &[u8; 32],
+) -> Result<Option<Stored>, StoreError> {
+    let values = values![&request.caller, &request.id];
+    let Some(row) = pool.row(SELECT_REQUEST, values).await? else {
+        return Ok(None);
+    };
+    Ok(Some(Stored::new(
+        &row.bytes(0)?,
+        body_digest,
+        row.bytes(1)?,
+    )))
+}
+
+/// Comparisons counted for a session, and for a subject on a day.
+pub(super) async fn attempts(
+    pool: &Pool,
+    session: &str,
+    subject: SubjectHash,
+    day: i64,
+) -> Result<Attempts, StoreError> {
+    const SELECT: &str = "SELECT
+        COALESCE((SELECT attempts FROM session_attempts WHERE session = $1), 0),
+        COALESCE((SELECT attempts FROM subject_attempts WHERE subject = $2 AND day = $3), 0)";
+    let row = pool.row(SELECT, values![session, subject, day]).await?;
+    row.map_or(Ok(Attempts::default()), |row| {
+        Ok(Attempts {
+            session: row.count(0)?,
+            day: row.count(1)?,
+        })
+    })
+}

@@ -1,0 +1,141 @@
+//! What can go wrong with a store, without the rows' contents: a database's own text may quote
+//! them.
+
+use sqlx::Error;
+
+use crate::audit::EntryError;
+
+/// Why the store did not do what it was asked. Never a reason to say MATCH.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No database answers, or it went away before anything was written.
+    #[error("the database is not reachable ({0}): start it, or check the address and the network")]
+    Unavailable(String),
+    /// More work waits than may: nothing was written.
+    #[error("the store is busy: try again later, or give the database more connections or disk")]
+    Busy,
+    /// A statement ran into its limit: nothing was written.
+    #[error("the database took too long: look for long-running queries or a slow disk")]
+    TimedOut,
+    /// The connection broke while the transaction was being made durable.
+    #[error("whether the write is durable is not known: ask again with the same request id")]
+    Unknown,
+    /// No space is left: nothing was written.
+    #[error("the disk of the database is full: free space; padan goes on by itself")]
+    Full,
+    /// The database's files are broken.
+    #[error("the database is damaged ({0}): stop padan and restore a backup")]
+    Damaged(String),
+    /// The database has another schema than this padan.
+    #[error("the database does not have this padan's schema: {0}")]
+    Schema(String),
+    /// A setting that cannot work.
+    #[error("{0}")]
+    Settings(String),
+    /// A value that the database does not take, such as a text with a zero byte.
+    #[error("the database refused the values it was given (code {0})")]
+    Refused(String),
+    /// An entry that the audit trail does not hold: nothing was written.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// The store was closed.
+    #[error("the store is closed: padan is stopping")]
+    Closed,
+    /// Anything else.
+    #[error("the database failed (code {0})")]
+    Internal(String),
+    /// Another transaction was in the way; the store itself tries again.
+    #[error("the transaction met another one too often: try again")]
+    Conflict,
+    /// An entry's month has no partition yet; the store itself makes it.
+    #[error("no partition for the month of an audit entry at {0} microseconds")]
+    NoPartition(i64),
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later without anybody's hands on padan.
+    #[must_use]
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Unavailable(_)
+            | Self::Busy
+            | Self::TimedOut
+            | Self::Unknown
+            | Self::Full
+            | Self::Conflict => true,
+            Self::Damaged(_)
+            | Self::Schema(_)
+            | Self::Settings(_)
+            | Self::Refused(_)
+            | Self::Entry(_)
+            | Self::Closed
+            | Self::Internal(_)
+            | Self::NoPartition(_) => false,
+        }
+    }
+
+    /// Whether the fault may be one change's alone, so that the rest of its group can go on.
+    pub(super) fn is_of_one_change(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused(_) | Self::Entry(_) | Self::Internal(_) | Self::Conflict | Self::TimedOut
+        )
+    }
+
+    /// A column that does not hold what padan writes there.
+    pub(super) fn column(name: &str) -> Self {
+        Self::Damaged(format!("column {name} holds what padan never writes"))
+    }
+}
+
+impl From<Error> for StoreError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Io(error) => Self::Unavailable(error.kind().to_string()),
+            Error::Tls(_) => Self::Unavailable("TLS failed".to_owned()),
+            Error::PoolTimedOut => Self::Unavailable("no connection in time".to_owned()),
+            Error::PoolClosed | Error::WorkerCrashed => Self::Closed,
+            Error::ColumnDecode { index, .. } => Self::column(&index),
+            Error::Migrate(error) => Self::Schema(error.to_string()),
+            Error::Database(error) => of_code(error.code().as_deref().unwrap_or("none")),
+            Error::Configuration(_) => Self::Settings("the database's address is wrong".to_owned()),
+            _ => Self::Internal("driver".to_owned()),
+        }
+    }
+}
+
+/// PostgreSQL has codes of five characters (its manual, appendix A); SQLite has extended result
+/// codes in decimal, whose lowest byte is the kind.
+fn of_code(code: &str) -> StoreError {
+    if code.len() == 5 {
+        return of_sqlstate(code);
+    }
+    let kind = code.parse::<u32>().map(|code| code & 0xff);
+    match kind {
+        Ok(5 | 6) => StoreError::Busy,
+        Ok(13) => StoreError::Full,
+        Ok(11 | 26) => StoreError::Damaged(format!("SQLite code {code}")),
+        Ok(8 | 10 | 14) => StoreError::Unavailable(format!("SQLite code {code}")),
+        Ok(18..=20 | 25) => StoreError::Refused(code.to_owned()),
+        _ => StoreError::Internal(code.to_owned()),
+    }
+}
+
+fn of_sqlstate(code: &str) -> StoreError {
+    match code {
+        "40001" | "40P01" | "55P03" => StoreError::Conflict,
+        "57014" => StoreError::TimedOut,
+        "53100" => StoreError::Full,
+        "53300" => StoreError::Busy,
+        "XX001" | "XX002" => StoreError::Damaged(format!("PostgreSQL code {code}")),
+        // Also what a server says that has fallen back to reading, as after a failover.
+        "25006" | "3D000" => StoreError::Unavailable(format!("PostgreSQL code {code}")),
+        _ if code.starts_with("08") || code.starts_with("57P") || code.starts_with("28") => {
+            StoreError::Unavailable(format!("PostgreSQL code {code}"))
+        }
+        _ if code.starts_with("22") || code.starts_with("23") => {
+            StoreError::Refused(code.to_owned())
+        }
+        _ => StoreError::Internal(code.to_owned()),
+    }
+}

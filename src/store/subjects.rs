@@ -1,0 +1,368 @@
+//! Subjects with their wrapped keys, and their sealed references.
+
+use async_trait::async_trait;
+
+use super::chain::{Position, Write};
+use super::error::StoreError;
+use super::group::Change;
+use super::sql::{Pool, Row, values};
+use crate::audit::Entry;
+use crate::subject::SubjectHash;
+
+/// Whether a subject may be verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectStatus {
+    /// Yes.
+    Active,
+    /// No: its NIK must be checked at the registry desk.
+    Blocked,
+    /// No: its key was destroyed.
+    Erased,
+}
+
+impl SubjectStatus {
+    fn parse(text: &str) -> Result<Self, StoreError> {
+        match text {
+            "active" => Ok(Self::Active),
+            "blocked" => Ok(Self::Blocked),
+            "erased" => Ok(Self::Erased),
+            _ => Err(StoreError::column("status")),
+        }
+    }
+}
+
+/// A subject's key, wrapped by a master key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WrappedKey {
+    /// The wrapped key.
+    pub bytes: Vec<u8>,
+    /// Id of the master key.
+    pub master_key: String,
+}
+
+/// Without the bytes: they belong into no log.
+impl std::fmt::Debug for WrappedKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "WrappedKey({})", self.master_key)
+    }
+}
+
+/// A subject as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Whether it may be verified.
+    pub status: SubjectStatus,
+    /// Counts the changes of the subject's key, status and references, from 1.
+    pub version: u64,
+    /// Its key; none once erased.
+    pub key: Option<WrappedKey>,
+    /// When this key was made, in microseconds since 1970, UTC.
+    pub keyed_us: i64,
+}
+
+/// A sealed reference.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// The contract of the model that made the template, or the label of a sealed portrait.
+    pub contract_id: String,
+    /// The subject's version when it was sealed; the seal is bound to it.
+    pub row_version: u64,
+    /// The seal's nonce.
+    pub nonce: Vec<u8>,
+    /// The sealed template.
+    pub ciphertext: Vec<u8>,
+    /// The date of the portrait, `YYYY-MM-DD`; none when unknown.
+    pub captured_on: Option<String>,
+    /// Where the portrait came from.
+    pub source: String,
+    /// The band of its quality.
+    pub quality: String,
+    /// When it was stored, in microseconds since 1970, UTC.
+    pub created_us: i64,
+}
+
+/// Without the sealed template: it belongs into no log.
+impl std::fmt::Debug for Reference {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            contract_id,
+            row_version,
+            ..
+        } = self;
+        write!(
+            formatter,
+            "Reference({contract_id}, row version {row_version})"
+        )
+    }
+}
+
+/// A reference to be stored, sealed for the subject's next version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PutReference {
+    /// Whose.
+    pub subject: SubjectHash,
+    /// The subject's version as read; 0 when there is no such subject. The reference's
+    /// [`Reference::row_version`] is one more.
+    pub expected_version: u64,
+    /// A new key: needed for a new subject and for one that was erased, `None` otherwise.
+    pub new_key: Option<WrappedKey>,
+    /// The reference. One of the same contract is replaced.
+    pub reference: Reference,
+    /// The entry in the audit trail.
+    pub entry: Entry,
+}
+
+/// What became of a change that expected a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It is durable, with its entry there.
+    Done(Position),
+    /// The subject is not as expected: read it again. Nothing was written.
+    Stale,
+}
+
+#[async_trait]
+impl Change for PutReference {
+    type Outcome = Changed;
+
+    fn subject(&self) -> Option<SubjectHash> {
+        Some(self.subject)
+    }
+
+    async fn apply(&self, write: &mut Write) -> Result<Changed, StoreError> {
+        const PUT: &str = "INSERT INTO face_references (subject, contract_id, row_version, nonce,
+            ciphertext, captured_on, source, quality, created_us)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            ON CONFLICT (subject, contract_id) DO UPDATE SET row_version = $3, nonce = $4,
+            ciphertext = $5, captured_on = $6, source = $7, quality = $8, created_us = $9";
+        let reference = &self.reference;
+        if reference.row_version != self.expected_version + 1 || !self.take_version(write).await? {
+            return Ok(Changed::Stale);
+        }
+        let values = values![
+            self.subject,
+            &reference.contract_id,
+            reference.row_version,
+            &reference.nonce,
+            &reference.ciphertext,
+            &reference.captured_on,
+            &reference.source,
+            &reference.quality,
+            reference.created_us,
+        ];
+        write.execute(PUT, values).await?;
+        Ok(Changed::Done(write.append(&self.entry).await?))
+    }
+}
+
+impl PutReference {
+    /// Moves the subject from the expected version to the next. False when it was not as expected.
+    async fn take_version(&self, write: &mut Write) -> Result<bool, StoreError> {
+        const NEW: &str = "INSERT INTO subjects
+            (subject, wrapped_key, master_key, status, version, keyed_us, updated_us)
+            VALUES ($1, $2, $3, 'active', 1, $4, $4) ON CONFLICT (subject) DO NOTHING";
+        const AGAIN: &str = "UPDATE subjects SET wrapped_key = $2, master_key = $3,
+            status = 'active', version = version + 1, keyed_us = $4, updated_us = $4
+            WHERE subject = $1 AND version = $5 AND status = 'erased'";
+        const NEXT: &str = "UPDATE subjects SET version = version + 1, updated_us = $3
+            WHERE subject = $1 AND version = $2 AND status <> 'erased'";
+        let at_us = self.reference.created_us;
+        let expected = self.expected_version;
+        let changed = match &self.new_key {
+            Some(key) if expected == 0 => {
+                let values = values![self.subject, &key.bytes, &key.master_key, at_us];
+                write.execute(NEW, values).await?
+            }
+            Some(key) => {
+                let values = values![self.subject, &key.bytes, &key.master_key, at_us, expected];
+                write.execute(AGAIN, values).await?
+            }
+            None => {
+                write
+                    .execute(NEXT, values![self.subject, expected, at_us])
+                    .await?
+            }
+        };
+        Ok(changed == 1)
+    }
+}
+
+/// References to be deleted. The subject, its key and its status stay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeleteReferences {
+    /// Whose.
+    pub subject: SubjectHash,
+    /// The contract of the one; `None` for all.
+    pub contract_id: Option<String>,
+    /// The entry in the audit trail.
+    pub entry: Entry,
+}
+
+#[async_trait]
+impl Change for DeleteReferences {
+    type Outcome = u64;
+
+    fn subject(&self) -> Option<SubjectHash> {
+        Some(self.subject)
+    }
+
+    async fn apply(&self, write: &mut Write) -> Result<u64, StoreError> {
+        const ONE: &str = "DELETE FROM face_references WHERE subject = $1 AND contract_id = $2";
+        const ALL: &str = "DELETE FROM face_references WHERE subject = $1";
+        let deleted = match &self.contract_id {
+            Some(contract) => write.execute(ONE, values![self.subject, contract]).await?,
+            None => write.execute(ALL, values![self.subject]).await?,
+        };
+        write.append(&self.entry).await?;
+        Ok(deleted)
+    }
+}
+
+/// A subject to be blocked, or to be verified again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetBlocked {
+    /// Whom.
+    pub subject: SubjectHash,
+    /// Whether to block.
+    pub blocked: bool,
+    /// When, in microseconds since 1970, UTC.
+    pub at_us: i64,
+    /// The entry in the audit trail.
+    pub entry: Entry,
+}
+
+#[async_trait]
+impl Change for SetBlocked {
+    type Outcome = Changed;
+
+    fn subject(&self) -> Option<SubjectHash> {
+        Some(self.subject)
+    }
+
+    async fn apply(&self, write: &mut Write) -> Result<Changed, StoreError> {
+        const SET: &str = "UPDATE subjects SET status = $2, updated_us = $3
+            WHERE subject = $1 AND status <> 'erased'";
+        let status = if self.blocked { "blocked" } else { "active" };
+        let values = values![self.subject, status, self.at_us];
+        if write.execute(SET, values).await? == 0 {
+            return Ok(Changed::Stale);
+        }
+        Ok(Changed::Done(write.append(&self.entry).await?))
+    }
+}
+
+/// One subject's key wrapped by another master key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrap {
+    /// Whose.
+    pub subject: SubjectHash,
+    /// The key as read.
+    pub old: WrappedKey,
+    /// The same key under the other master key.
+    pub new: WrappedKey,
+}
+
+/// A step of the rotation of the master key: many subjects, one entry.
+pub(super) struct RewrapStep {
+    pub rewraps: Vec<Rewrap>,
+    pub entry: Entry,
+}
+
+#[async_trait]
+impl Change for RewrapStep {
+    type Outcome = u64;
+
+    fn subject(&self) -> Option<SubjectHash> {
+        self.rewraps.iter().map(|rewrap| rewrap.subject).min()
+    }
+
+    async fn apply(&self, write: &mut Write) -> Result<u64, StoreError> {
+        // The references stay as they are: the key inside is the same.
+        const REWRAP: &str = "UPDATE subjects SET wrapped_key = $3, master_key = $4
+            WHERE subject = $1 AND wrapped_key = $2";
+        let mut changed = 0;
+        for Rewrap { subject, old, new } in &self.rewraps {
+            let values = values![*subject, &old.bytes, &new.bytes, &new.master_key];
+            changed += write.execute(REWRAP, values).await?;
+        }
+        write.append(&self.entry).await?;
+        Ok(changed)
+    }
+}
+
+/// The first five columns of `row` as a subject.
+fn subject_of(row: &Row) -> Result<Subject, StoreError> {
+    let master_key = row.text(3)?;
+    let key = row.bytes_or_null(2)?;
+    Ok(Subject {
+        status: SubjectStatus::parse(&row.text(0)?)?,
+        version: row.count(1)?,
+        key: key.map(|bytes| WrappedKey { bytes, master_key }),
+        keyed_us: row.int(4)?,
+    })
+}
+
+/// A subject, and its reference of one contract when there is one.
+pub(super) async fn read(
+    pool: &Pool,
+    subject: SubjectHash,
+    contract_id: &str,
+) -> Result<Option<(Subject, Option<Reference>)>, StoreError> {
+    const READ: &str = "SELECT s.status, s.version, s.wrapped_key, s.master_key, s.keyed_us,
+        r.row_version, r.nonce, r.ciphertext, r.captured_on, r.source, r.quality, r.created_us
+        FROM subjects s LEFT JOIN face_references r
+        ON r.subject = s.subject AND r.contract_id = $2 WHERE s.subject = $1";
+    let Some(row) = pool.row(READ, values![subject, contract_id]).await? else {
+        return Ok(None);
+    };
+    let found = subject_of(&row)?;
+    if row.int_or_null(5)?.is_none() {
+        return Ok(Some((found, None)));
+    }
+    let reference = Reference {
+        contract_id: contract_id.to_owned(),
+        row_version: row.count(5)?,
+        nonce: row.bytes(6)?,
+        ciphertext: row.bytes(7)?,
+        captured_on: row.text_or_null(8)?,
+        source: row.text(9)?,
+        quality: row.text(10)?,
+        created_us: row.int(11)?,
+    };
+    Ok(Some((found, Some(reference))))
+}
+
+/// The contracts that a subject has references of, without the references.
+pub(super) async fn contracts(
+    pool: &Pool,
+    subject: SubjectHash,
+) -> Result<Vec<String>, StoreError> {
+    const SELECT: &str =
+        "SELECT contract_id FROM face_references WHERE subject = $1 ORDER BY contract_id";
+    let rows = pool.rows(SELECT, values![subject]).await?;
+    rows.iter().map(|row| row.text(0)).collect()
+}
+
+/// Subjects whose key is wrapped by a master key, in order, after one.
+pub(super) async fn wrapped_by(
+    pool: &Pool,
+    master_key: &str,
+    after: Option<SubjectHash>,
+    limit: u32,
+) -> Result<Vec<(SubjectHash, WrappedKey)>, StoreError> {
+    const SELECT: &str = "SELECT subject, wrapped_key FROM subjects
+        WHERE master_key = $1 AND subject > $2 AND wrapped_key IS NOT NULL
+        ORDER BY subject LIMIT $3";
+    let after = after.map_or(Vec::new(), |subject| subject.as_bytes().to_vec());
+    let rows = pool
+        .rows(SELECT, values![master_key, &after, limit])
+        .await?;
+    let one = |row: &Row| {
+        let key = WrappedKey {
+            bytes: row.bytes(1)?,
+            master_key: master_key.to_owned(),
+        };
+        Ok((row.subject(0)?, key))
+    };
+    rows.iter().map(one).collect()
+}
