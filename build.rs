@@ -8,7 +8,12 @@ use std::{env, error::Error, fs, path::PathBuf};
 )]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");
-    let descriptors = protox::compile(["padan/v1/face_verification.proto"], ["proto"])?;
+    let mut files = Vec::new();
+    for entry in fs::read_dir("proto/padan/v1")? {
+        files.push(format!("padan/v1/{}", entry?.file_name().display()));
+    }
+    files.sort();
+    let descriptors = protox::compile(files, ["proto"])?;
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     fs::write(
         out.join("padan_descriptor.bin"),
@@ -16,8 +21,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
     tonic_prost_build::configure()
         .bytes(".padan.v1.Sample.image")
-        // src/grpc.rs has one that shows no image.
-        .skip_debug(["padan.v1.Sample"])
+        // src/grpc.rs has ones that show neither image nor NIK.
+        .skip_debug(["padan.v1.Sample", "padan.v1.Subject"])
         .compile_fds(descriptors)?;
     Ok(())
 }

@@ -6,6 +6,7 @@ mod file;
 mod keys;
 mod paths;
 mod provider;
+mod store;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -19,13 +20,17 @@ pub use args::{
 };
 pub use file::{ConfigFile, LogFormat};
 pub use keys::{KeysConfig, KeysTable, secret_variable};
+pub use store::{StoreTable, VerificationTable};
 
+use crate::activation::Limits;
 use crate::decision::PolicySpec;
 use crate::engine::EngineSettings;
+use crate::keys::KeySource;
 use crate::model::{Profile, Provider};
 use crate::pipeline::PipelineSettings;
 use crate::sample::decode::ImageLimits;
 use crate::sample::quality::QualityLimits;
+use crate::store::Settings;
 
 /// A configuration that cannot be used: every mistake, not only the first.
 #[derive(Debug, thiserror::Error)]
@@ -57,10 +62,23 @@ pub struct Config {
     pub policies: Vec<PolicySpec>,
     /// Where and how to serve.
     pub server: ServerConfig,
+    /// Where references and evidence are kept; none: nowhere, and only pairs are verified.
+    pub store: Option<StoreConfig>,
+    /// Limits of a verification by NIK.
+    pub limits: Limits,
     /// How logs look.
     pub log_format: LogFormat,
     /// Which logs are written.
     pub log_filter: String,
+}
+
+/// Where references and evidence are kept.
+#[derive(Debug, Clone)]
+pub struct StoreConfig {
+    /// The database.
+    pub database: Settings,
+    /// Where its keys come from.
+    pub keys: Vec<KeySource>,
 }
 
 /// Where and how to serve.
@@ -122,6 +140,8 @@ impl Config {
             },
             policies: file.policies(),
             server: server(&file, &mut mistakes),
+            store: store(shared, &file, &mut mistakes),
+            limits: store::limits(&file.verification, &mut mistakes),
             log_format: shared.log_format.unwrap_or(file.log.format),
             log_filter: shared
                 .log
@@ -200,6 +220,16 @@ fn image_limits(file: &ConfigFile, mistakes: &mut Vec<String>) -> ImageLimits {
         image_pixels_max: limits.image_pixels_max,
         image_side_px_max: limits.image_side_px_max,
     }
+}
+
+fn store(
+    shared: &SharedArgs,
+    file: &ConfigFile,
+    mistakes: &mut Vec<String>,
+) -> Option<StoreConfig> {
+    let database = store::settings(file.store.as_ref(), mistakes)?;
+    let keys = keys::sources(&file.keys, shared.config.as_deref(), mistakes);
+    Some(StoreConfig { database, keys })
 }
 
 fn server(file: &ConfigFile, mistakes: &mut Vec<String>) -> ServerConfig {

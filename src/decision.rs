@@ -12,7 +12,8 @@ pub use reason::ReasonCode;
 use crate::compare::Similarity;
 
 /// What an office may act on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Decision {
     /// The similarity reached the threshold.
     Match,
@@ -22,15 +23,18 @@ pub enum Decision {
     RetryCapture,
     /// A human has to look.
     ManualReview,
+    /// No comparison was possible, and another capture would not help.
+    CannotVerify,
 }
 
 impl Decision {
     /// All decisions this build can make.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Match,
         Self::NoMatch,
         Self::RetryCapture,
         Self::ManualReview,
+        Self::CannotVerify,
     ];
 
     /// The name used in logs, metrics and on the command line.
@@ -41,6 +45,7 @@ impl Decision {
             Self::NoMatch => "NO_MATCH",
             Self::RetryCapture => "RETRY_CAPTURE",
             Self::ManualReview => "MANUAL_REVIEW",
+            Self::CannotVerify => "CANNOT_VERIFY",
         }
     }
 
@@ -52,6 +57,7 @@ impl Decision {
             Self::NoMatch => "The two samples do not show the same person, by this policy.",
             Self::RetryCapture => "Nothing was compared: the probe has to be captured again.",
             Self::ManualReview => "A person has to look: the machine does not decide this one.",
+            Self::CannotVerify => "No comparison was possible; the reasons say what is missing.",
         }
     }
 }

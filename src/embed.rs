@@ -1,6 +1,10 @@
 //! Embeddings, templates and the contract that makes two of them comparable.
 
+mod stored;
+
 use std::sync::Arc;
+
+pub use stored::NotATemplate;
 
 use crate::sample::{align::AlignmentTemplate, picture::Picture};
 

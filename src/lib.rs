@@ -31,10 +31,13 @@
 //! | [`report`] | tables, JSON and HTML for people | [`report::html`] |
 //! | [`telemetry`] | logs and metrics | [`telemetry::Metrics`] |
 //! | [`subject`] | the NIK, and the keyed hash that stands for it | [`subject::Nik::parse`] |
+//! | [`access`] | roles, callers, and who may call what | [`access::METHODS`] |
 //! | [`keys`] | the keys, sealing, rotation of the master key | [`keys::KeyRing::read`] |
 //! | [`token`] | signed results that a backend redeems | [`token::check`] |
 //! | [`audit`] | what was decided, hash-chained and signed | [`audit::Entry`], [`audit::verify_export`] |
 //! | [`store`] | subjects, sealed references, decisions, evidence; SQLite or PostgreSQL | [`store::Store`] |
+//! | [`records`] | the store with the keys that open it | [`records::Records::enrolled`] |
+//! | [`activation`] | a verification by NIK: from consent to a durable decision | [`activation::Activation::verify`] |
 //! | [`digest`] | bytes as hexadecimal digits, SHA-256 | [`digest::sha256_hex`] |
 //! | [`config`] | command line, file, environment → validated settings | [`config::Config::load`] |
 //! | [`app`] | puts it all together | [`app::App::start`] |
@@ -96,6 +99,8 @@ pub mod verify;
 
 pub mod subject;
 
+pub mod access;
+
 pub mod keys;
 
 pub mod token;
@@ -103,6 +108,10 @@ pub mod token;
 pub mod audit;
 
 pub mod store;
+
+pub mod records;
+
+pub mod activation;
 
 pub mod model;
 

@@ -104,6 +104,9 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<(SubjectHash, WrappedKey)>, StoreError>;
 
+    /// The master keys that wrap a key of any subject.
+    async fn master_keys(&self) -> Result<Vec<String>, StoreError>;
+
     /// Replaces wrapped keys, with one entry for all. Returns how many were still as read.
     async fn rewrap(&self, rewraps: Vec<Rewrap>, entry: Entry) -> Result<u64, StoreError>;
 

@@ -59,6 +59,7 @@ pub async fn verify_there(
             &pair.reference,
         ))),
         policy: policy.to_owned(),
+        ..Default::default()
     });
     request.set_timeout(TIMEOUT);
     let response = client.verify(request).await;

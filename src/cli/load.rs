@@ -156,6 +156,7 @@ fn workload(args: &LoadArgs) -> Result<Workload, Failure> {
             proto::Sample { image: reference },
         )),
         policy: args.policy.clone(),
+        ..Default::default()
     };
     Ok(Workload::new(probes, request))
 }

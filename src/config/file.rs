@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde::Deserialize;
 
-use super::KeysTable;
+use super::{KeysTable, StoreTable, VerificationTable};
 use crate::decision::PolicySpec;
 use crate::model::{Profile, ProviderKind};
 use crate::sample::decode::ImageLimits;
@@ -41,6 +41,10 @@ pub struct ConfigFile {
     pub server: Server,
     /// Where the keys come from.
     pub keys: KeysTable,
+    /// Where references and evidence are kept.
+    pub store: Option<StoreTable>,
+    /// Limits of a verification by NIK.
+    pub verification: VerificationTable,
     /// Logs.
     pub log: Log,
     /// Policies.
@@ -151,6 +155,8 @@ impl Default for ConfigFile {
             limits: Limits::default(),
             server: Server::default(),
             keys: KeysTable::default(),
+            store: None,
+            verification: VerificationTable::default(),
             log: Log::default(),
             policy: Vec::new(),
         }

@@ -63,7 +63,11 @@ impl KeysConfig {
     }
 }
 
-fn sources(table: &KeysTable, file: Option<&Path>, mistakes: &mut Vec<String>) -> Vec<KeySource> {
+pub(super) fn sources(
+    table: &KeysTable,
+    file: Option<&Path>,
+    mistakes: &mut Vec<String>,
+) -> Vec<KeySource> {
     let mut sources = Vec::new();
     sources.extend(table.folder.clone().map(KeySource::Folder));
     if let Some(name) = &table.environment {

@@ -5,8 +5,25 @@ use super::Decision;
 /// Why a decision is not a match, or what is wrong with a sample.
 ///
 /// The order of the variants is severity, worst first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ReasonCode {
+    /// No consent or legal basis is recorded.
+    ConsentMissing,
+    /// The account or device is not authorised for this.
+    OperatorNotAllowed,
+    /// The number is no NIK.
+    NikMalformed,
+    /// The registry has to look at this number first.
+    NikStatusBlocked,
+    /// No portrait is enrolled.
+    ReferenceNotFound,
+    /// The portrait is on its way, or has no template of the served model yet.
+    ReferenceNotSynced,
+    /// No comparison is left in this session or on this day.
+    AttemptsExceeded,
     /// The enrolled sample is not fit for comparison.
     ReferenceLowQuality,
     /// No face was found.
@@ -48,7 +65,15 @@ impl ReasonCode {
     #[must_use]
     pub const fn decision(self) -> Decision {
         match self {
-            Self::ReferenceLowQuality | Self::Borderline => Decision::ManualReview,
+            Self::ConsentMissing
+            | Self::OperatorNotAllowed
+            | Self::NikMalformed
+            | Self::NikStatusBlocked
+            | Self::ReferenceNotFound
+            | Self::ReferenceNotSynced => Decision::CannotVerify,
+            Self::AttemptsExceeded | Self::ReferenceLowQuality | Self::Borderline => {
+                Decision::ManualReview
+            }
             Self::FaceMismatch => Decision::NoMatch,
             Self::NoFace
             | Self::MultipleFaces
@@ -65,6 +90,13 @@ impl ReasonCode {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::ConsentMissing => "CONSENT_MISSING",
+            Self::OperatorNotAllowed => "OPERATOR_NOT_ALLOWED",
+            Self::NikMalformed => "NIK_MALFORMED",
+            Self::NikStatusBlocked => "NIK_STATUS_BLOCKED",
+            Self::ReferenceNotFound => "REFERENCE_NOT_FOUND",
+            Self::ReferenceNotSynced => "REFERENCE_NOT_SYNCED",
+            Self::AttemptsExceeded => "ATTEMPTS_EXCEEDED",
             Self::ReferenceLowQuality => "REFERENCE_LOW_QUALITY",
             Self::NoFace => "NO_FACE",
             Self::MultipleFaces => "MULTIPLE_FACES",
@@ -83,6 +115,17 @@ impl ReasonCode {
     #[must_use]
     pub const fn text_id(self) -> &'static str {
         match self {
+            Self::ConsentMissing => {
+                "Persetujuan belum tercatat. Bacakan pemberitahuan privasi. KTP fisik tetap berlaku."
+            }
+            Self::OperatorNotAllowed => "Akun atau perangkat tidak berwenang. Hubungi penyelia.",
+            Self::NikMalformed => "Format NIK salah. Periksa 16 angka.",
+            Self::NikStatusBlocked => "Status NIK perlu diperiksa di loket kependudukan.",
+            Self::ReferenceNotFound => "Belum ada foto rekaman KTP-el. Arahkan ke perekaman.",
+            Self::ReferenceNotSynced => {
+                "Foto baru belum tersinkron. Beri tahu pemohon untuk kembali; jangan rekam ulang."
+            }
+            Self::AttemptsExceeded => "Batas percobaan tercapai. Alihkan ke pemeriksaan manual.",
             Self::ReferenceLowQuality => {
                 "Foto acuan kurang baik. Periksa manual dan sarankan perekaman ulang."
             }
@@ -113,6 +156,17 @@ impl ReasonCode {
     #[must_use]
     pub const fn text_en(self) -> &'static str {
         match self {
+            Self::ConsentMissing => {
+                "Consent not recorded. Read the privacy notice. The printed card stays valid."
+            }
+            Self::OperatorNotAllowed => "Account or device not authorised. Call the supervisor.",
+            Self::NikMalformed => "NIK format wrong. Check the 16 digits.",
+            Self::NikStatusBlocked => "NIK status must be checked at the registry desk.",
+            Self::ReferenceNotFound => "No recorded portrait. Send to KTP-el recording.",
+            Self::ReferenceNotSynced => {
+                "New portrait not yet synchronised. Ask to return; do not re-record."
+            }
+            Self::AttemptsExceeded => "Attempt limit reached. Use manual check.",
             Self::ReferenceLowQuality => {
                 "Reference portrait is poor. Check manually; suggest re-recording."
             }

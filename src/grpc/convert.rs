@@ -2,3 +2,4 @@
 
 pub mod requests;
 pub mod responses;
+pub mod subjects;

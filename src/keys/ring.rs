@@ -186,6 +186,26 @@ impl KeyRing {
         self.active.id()
     }
 
+    /// The key that seals what is kept of a request about `subject` when the subject has no key:
+    /// derived from the NIK key, which no backup of the database holds.
+    #[must_use]
+    pub fn reply_key(&self, subject: &SubjectHash) -> SubjectKey {
+        self.nik.reply_key(subject)
+    }
+
+    /// Begins a keyed digest of a request's body: nobody without the keys can tell whether a body
+    /// that they have was sent.
+    #[must_use]
+    pub fn body_digest(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.nik.body_digest(parts)
+    }
+
+    /// Whether a master key of this id is at hand.
+    #[must_use]
+    pub fn has_master_key(&self, id: &KeyId) -> bool {
+        self.masters.contains_key(id)
+    }
+
     /// Wraps a subject's key under the active master key, bound to the subject.
     ///
     /// # Errors

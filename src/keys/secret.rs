@@ -31,6 +31,12 @@ impl Secret {
         Some(secret)
     }
 
+    pub fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Self {
+        let mut secret = Self(Box::new([0; KEY_BYTES]));
+        secret.0.copy_from_slice(bytes);
+        secret
+    }
+
     pub fn expose(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }

@@ -29,6 +29,10 @@ impl SubjectKey {
         Secret::from_slice(bytes).map(Self)
     }
 
+    pub(super) fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Self {
+        Self(Secret::from_bytes(bytes))
+    }
+
     /// The bytes, for a key service that wraps them.
     #[must_use]
     pub fn expose(&self) -> &[u8; KEY_BYTES] {

@@ -64,22 +64,8 @@ impl Change for GrantConsent {
     }
 
     async fn apply(&self, write: &mut Write) -> Result<Granted, StoreError> {
-        const GRANT: &str = "INSERT INTO consents (id, subject, purpose, legal_basis,
-            notice_version, channel, office, operator, granted_us)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING";
         let consent = &self.consent;
-        let values = values![
-            &consent.id,
-            consent.subject,
-            &consent.purpose,
-            &consent.legal_basis,
-            &consent.notice_version,
-            &consent.channel,
-            &consent.office,
-            &consent.operator,
-            consent.granted_us,
-        ];
-        if write.execute(GRANT, values).await? == 1 {
+        if insert(consent, write).await? {
             return Ok(Granted::Done(write.append(&self.entry).await?));
         }
         let row = write.row(SELECT_ID, values![&consent.id]).await?;
@@ -98,6 +84,39 @@ impl Change for GrantConsent {
             Granted::OtherConsent
         })
     }
+}
+
+/// Inserts a consent. False when its id is there.
+async fn insert(consent: &Consent, write: &mut Write) -> Result<bool, StoreError> {
+    const GRANT: &str = "INSERT INTO consents (id, subject, purpose, legal_basis,
+        notice_version, channel, office, operator, granted_us)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING";
+    let values = values![
+        &consent.id,
+        consent.subject,
+        &consent.purpose,
+        &consent.legal_basis,
+        &consent.notice_version,
+        &consent.channel,
+        &consent.office,
+        &consent.operator,
+        consent.granted_us,
+    ];
+    Ok(write.execute(GRANT, values).await? == 1)
+}
+
+/// Records the consent that a decision rests on. False when its id is another consent's, or it was
+/// withdrawn. A later attempt sends the same consent, maybe from another counter.
+pub(super) async fn record(consent: &Consent, write: &mut Write) -> Result<bool, StoreError> {
+    if insert(consent, write).await? {
+        return Ok(true);
+    }
+    let row = write.row(SELECT_ID, values![&consent.id]).await?;
+    let found = consent_of(&row.ok_or(StoreError::Conflict)?)?;
+    Ok(found.withdrawn_us.is_none()
+        && (found.subject, found.granted_us) == (consent.subject, consent.granted_us)
+        && (&found.legal_basis, &found.notice_version)
+            == (&consent.legal_basis, &consent.notice_version))
 }
 
 /// A consent to be withdrawn.

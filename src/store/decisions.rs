@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use super::chain::{Position, Write};
+use super::consents::{self, Consent};
 use super::error::StoreError;
 use super::group::Change;
 use super::reviews::{self, NewReview};
@@ -58,6 +59,8 @@ pub struct DecisionRecord {
     pub at_us: i64,
     /// The comparison, when there was one.
     pub attempt: Option<Attempt>,
+    /// The consent it rests on: recorded with it unless it was before.
+    pub consent: Option<Consent>,
     /// What the decision leaves behind.
     pub effects: Effects,
 }
@@ -73,6 +76,9 @@ pub enum CommitOutcome {
     Repeated(Vec<u8>),
     /// The id was used for another body. Nothing was written.
     OtherBody,
+    /// The id of the consent belongs to another one, or the consent was withdrawn in the meantime.
+    /// Nothing was written.
+    OtherConsent,
 }
 
 /// A request that was answered before.
@@ -144,6 +150,14 @@ impl Change for DecisionRecord {
                 Stored::Reply(reply) => CommitOutcome::Repeated(reply),
                 Stored::OtherBody => CommitOutcome::OtherBody,
             });
+        }
+        if let Some(consent) = &self.consent
+            && !consents::record(consent, write).await?
+        {
+            const UNCLAIM: &str = "DELETE FROM requests WHERE caller = $1 AND request_id = $2";
+            let RequestKey { caller, id } = &self.request;
+            write.execute(UNCLAIM, values![caller, id]).await?;
+            return Ok(CommitOutcome::OtherConsent);
         }
         if let Some(attempt) = &self.attempt
             && !count(attempt, self.at_us, write).await?

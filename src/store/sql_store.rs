@@ -128,6 +128,10 @@ impl Store for SqlStore {
         subjects::wrapped_by(&self.pool, master_key, after, limit).await
     }
 
+    async fn master_keys(&self) -> Result<Vec<String>, StoreError> {
+        subjects::master_keys(&self.pool).await
+    }
+
     async fn rewrap(&self, rewraps: Vec<Rewrap>, entry: Entry) -> Result<u64, StoreError> {
         self.group.submit(RewrapStep { rewraps, entry }).await
     }

@@ -366,3 +366,17 @@ pub(super) async fn wrapped_by(
     };
     rows.iter().map(one).collect()
 }
+
+/// The master keys that wrap a key of any subject.
+pub(super) async fn master_keys(pool: &Pool) -> Result<Vec<String>, StoreError> {
+    // Jumps from one id to the next in the index: a few steps, however many subjects there are.
+    const SELECT: &str = "WITH RECURSIVE ids (id) AS (
+        SELECT MIN(master_key) FROM subjects WHERE wrapped_key IS NOT NULL
+        UNION ALL
+        SELECT (SELECT MIN(master_key) FROM subjects
+            WHERE master_key > ids.id AND wrapped_key IS NOT NULL)
+        FROM ids WHERE ids.id IS NOT NULL)
+        SELECT id FROM ids WHERE id IS NOT NULL";
+    let rows = pool.rows(SELECT, Vec::new()).await?;
+    rows.iter().map(|row| row.text(0)).collect()
+}

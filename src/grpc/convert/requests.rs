@@ -34,9 +34,19 @@ pub fn verify(request: proto::VerifyRequest) -> Validated<VerifyTask> {
     let mut violations = Vec::new();
     let meta = meta(request.meta, &mut violations);
     let probe = sample(request.probe, "probe", "probe.image", &mut violations);
-    let reference = request
-        .reference
-        .map(|proto::verify_request::Reference::ReferenceSample(sample)| sample);
+    let reference = match request.reference {
+        Some(proto::verify_request::Reference::ReferenceSample(sample)) => Some(sample),
+        Some(proto::verify_request::Reference::Subject(_)) => {
+            violations.push(Violation {
+                field: "subject",
+                description: "this server keeps no references: send reference_sample, or ask one \
+                              that keeps them"
+                    .to_owned(),
+            });
+            return Err(violations);
+        }
+        None => None,
+    };
     let reference = sample(
         reference,
         "reference_sample",
@@ -76,7 +86,7 @@ pub fn assess(request: proto::AssessCaptureRequest) -> Validated<(bytes::Bytes, 
     finish(meta, (image, role), violations)
 }
 
-fn finish<T>(meta: Meta, task: T, violations: Vec<Violation>) -> Validated<T> {
+pub(super) fn finish<T>(meta: Meta, task: T, violations: Vec<Violation>) -> Validated<T> {
     if violations.is_empty() {
         Ok((meta, task))
     } else {
@@ -84,7 +94,7 @@ fn finish<T>(meta: Meta, task: T, violations: Vec<Violation>) -> Validated<T> {
     }
 }
 
-fn meta(meta: Option<proto::RequestMeta>, violations: &mut Vec<Violation>) -> Meta {
+pub(super) fn meta(meta: Option<proto::RequestMeta>, violations: &mut Vec<Violation>) -> Meta {
     let meta = meta.unwrap_or_default();
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
     let is_valid =
@@ -116,7 +126,7 @@ fn meta(meta: Option<proto::RequestMeta>, violations: &mut Vec<Violation>) -> Me
     Meta { request_id, class }
 }
 
-fn sample(
+pub(super) fn sample(
     sample: Option<proto::Sample>,
     field: &'static str,
     image_field: &'static str,
@@ -137,7 +147,7 @@ fn sample(
     bytes::Bytes::new()
 }
 
-fn unknown_value(field: &'static str, value: i32) -> Violation {
+pub(super) fn unknown_value(field: &'static str, value: i32) -> Violation {
     Violation {
         field,
         description: format!("{value} is not a value this server knows"),
@@ -159,7 +169,7 @@ mod tests {
             meta: None,
             probe: Some(image()),
             reference: Some(proto::verify_request::Reference::ReferenceSample(image())),
-            policy: String::new(),
+            ..Default::default()
         }
     }
 
@@ -183,6 +193,7 @@ mod tests {
                 proto::Sample::default(),
             )),
             policy: "x".repeat(200),
+            ..Default::default()
         };
         let violations = verify(bad).expect_err("five mistakes");
         let fields: Vec<_> = violations.iter().map(|violation| violation.field).collect();

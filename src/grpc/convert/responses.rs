@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::info::{ServiceInfo, ServiceModel};
 use super::super::proto;
+use crate::activation::Answer;
 use crate::decision::{Decision, Policy, ReasonCode};
 use crate::pipeline::{SampleResult, SampleTimes};
 use crate::sample::geometry::{Face, Point};
@@ -36,6 +37,57 @@ pub fn verify(request_id: String, verification: &Verification) -> proto::VerifyR
                 .map(|result| sample_times(&result.times)),
             total_us: microseconds(verification.total),
         }),
+        band: band(
+            verification.verdict.decision,
+            verification.similarity.is_some(),
+        )
+        .into(),
+        ..Default::default()
+    }
+}
+
+/// The response to a verification of a subject. `tells_similarity` is for callers whose role may
+/// know the number.
+#[must_use]
+pub fn activation(
+    request_id: String,
+    answer: &Answer,
+    tells_similarity: bool,
+) -> proto::VerifyResponse {
+    let reply = &answer.reply;
+    let seen = answer.verification.as_ref();
+    let told = |similarity: f32| tells_similarity.then_some(similarity);
+    proto::VerifyResponse {
+        request_id,
+        decision: decision(reply.decision).into(),
+        reasons: reasons(&reply.reasons),
+        similarity: reply.similarity.and_then(told),
+        threshold: reply.threshold,
+        fmr: reply.fmr,
+        review_from: reply.review_from,
+        policy_version: reply.policy_version.clone(),
+        model_contract_id: reply.contract_id.clone(),
+        probe: seen.map(|seen| sample_report(&seen.probe)),
+        reference: None,
+        times: seen.map(|seen| proto::StageTimes {
+            probe: Some(sample_times(&seen.probe.times)),
+            reference: None,
+            total_us: microseconds(seen.total),
+        }),
+        band: band(reply.decision, reply.similarity.is_some()).into(),
+        result_token: reply.token.clone().unwrap_or_default(),
+        review_id: reply.review_id.clone().unwrap_or_default(),
+        attempts_left: reply.attempts_left,
+    }
+}
+
+/// The band follows from what the policy made of the similarity.
+fn band(decision: Decision, was_compared: bool) -> proto::SimilarityBand {
+    match decision {
+        Decision::Match if was_compared => proto::SimilarityBand::Match,
+        Decision::ManualReview if was_compared => proto::SimilarityBand::Review,
+        Decision::NoMatch if was_compared => proto::SimilarityBand::BelowReview,
+        _ => proto::SimilarityBand::Unspecified,
     }
 }
 
@@ -186,6 +238,7 @@ fn decision(decision: Decision) -> proto::Decision {
         Decision::NoMatch => proto::Decision::NoMatch,
         Decision::RetryCapture => proto::Decision::RetryCapture,
         Decision::ManualReview => proto::Decision::ManualReview,
+        Decision::CannotVerify => proto::Decision::CannotVerify,
     }
 }
 
@@ -211,6 +264,13 @@ fn reason_code(reason: ReasonCode) -> proto::ReasonCode {
         ReasonCode::Borderline => proto::ReasonCode::Borderline,
         ReasonCode::FaceMismatch => proto::ReasonCode::FaceMismatch,
         ReasonCode::ReferenceLowQuality => proto::ReasonCode::ReferenceLowQuality,
+        ReasonCode::ReferenceNotFound => proto::ReasonCode::ReferenceNotFound,
+        ReasonCode::ReferenceNotSynced => proto::ReasonCode::ReferenceNotSynced,
+        ReasonCode::NikMalformed => proto::ReasonCode::NikMalformed,
+        ReasonCode::NikStatusBlocked => proto::ReasonCode::NikStatusBlocked,
+        ReasonCode::ConsentMissing => proto::ReasonCode::ConsentMissing,
+        ReasonCode::AttemptsExceeded => proto::ReasonCode::AttemptsExceeded,
+        ReasonCode::OperatorNotAllowed => proto::ReasonCode::OperatorNotAllowed,
     }
 }
 

@@ -1,0 +1,391 @@
+//! A verification by NIK: consent, reference, attempts, comparison, and a decision that is durable,
+//! with its entry in the trail, before anybody is told of it.
+//!
+//! The order of checks is that of the registry's procedure: request ► consent ► operator ► number ►
+//! reference ► attempts ► quality ► comparison. Whatever ends it early costs no inference and makes
+//! no template. What the store commits is what is told: a limit that was reached meanwhile, or the
+//! same request answered by another replica, replaces the decision made here.
+
+mod error;
+mod record;
+mod reply;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use time::{Duration, OffsetDateTime};
+
+use crate::access::Caller;
+use crate::audit::Text;
+use crate::decision::{Policy, ReasonCode, Verdict};
+use crate::records::{Enrolled, OpenReference, Records};
+use crate::store::{CommitOutcome, RequestKey, Stored};
+use crate::subject::{Nik, NikError, SubjectHash};
+use crate::verify::{Reference, Urgency, Verification, Verifier, VerifyTask};
+
+pub use error::ActivationError;
+pub use reply::Reply;
+
+/// What an office has decided about attempts, consents and tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Comparisons of a session at most.
+    pub session_attempts_max: u32,
+    /// Comparisons of a subject on a day at most.
+    pub day_attempts_max: u32,
+    /// By how much the calendar's day is ahead of UTC.
+    pub day_offset: Duration,
+    /// Life of a result token.
+    pub token_life: Duration,
+    /// How old a consent may be.
+    pub consent_age_max: Duration,
+}
+
+/// Where, by whom and what for.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// What the verification is for.
+    pub purpose: Text,
+    /// Where the probe was captured.
+    pub channel: Text,
+    /// The office that answers for it.
+    pub office: Text,
+    /// The officer; absent when nobody attended.
+    pub operator: Option<Text>,
+    /// The capturing device; the result token is bound to it.
+    pub device: Text,
+    /// The citizen's visit.
+    pub session: Text,
+}
+
+/// A consent as the office took it down.
+#[derive(Debug, Clone)]
+pub struct GivenConsent {
+    /// The caller's id of it.
+    pub id: Text,
+    /// The legal basis.
+    pub basis: Text,
+    /// The text that was read out or shown.
+    pub notice_version: Text,
+    /// When it was given.
+    pub given_at: OffsetDateTime,
+}
+
+/// A verification by NIK that is asked for.
+pub struct Ask {
+    /// Who asks.
+    pub caller: Caller,
+    /// The caller's id of the request.
+    pub request_id: Text,
+    /// Keyed digest of the whole request.
+    pub body_digest: [u8; 32],
+    /// Whom to verify.
+    pub nik: Result<Nik, NikError>,
+    /// Where, by whom and what for.
+    pub context: Context,
+    /// None: not given, or not completely.
+    pub consent: Option<GivenConsent>,
+    /// The live capture, encoded.
+    pub probe: Bytes,
+    /// Id of the policy; empty means the default one.
+    pub policy: String,
+}
+
+impl std::fmt::Debug for Ask {
+    /// Neither the NIK nor a byte of the image.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "Ask({})", self.request_id)
+    }
+}
+
+/// What is told, and what was seen on the way.
+#[derive(Debug)]
+pub struct Answer {
+    /// What is told.
+    pub reply: Reply,
+    /// The comparison, when it was made for this answer: a repeated answer comes without.
+    pub verification: Option<Verification>,
+    /// Whether it was answered before.
+    pub is_repeated: bool,
+}
+
+/// Verifies subjects.
+pub struct Activation {
+    verifier: Arc<Verifier>,
+    records: Arc<Records>,
+    limits: Limits,
+}
+
+/// How far a verification went.
+struct Progress {
+    verdict: Verdict,
+    subject: Option<SubjectHash>,
+    reference: Option<OpenReference>,
+    verification: Option<Verification>,
+    /// Comparisons that were left before this one.
+    left: Option<u32>,
+}
+
+impl Progress {
+    fn ended(subject: Option<SubjectHash>, reason: ReasonCode) -> Self {
+        Self {
+            verdict: Verdict {
+                decision: reason.decision(),
+                reasons: vec![reason],
+            },
+            subject,
+            reference: None,
+            verification: None,
+            left: None,
+        }
+    }
+}
+
+impl Activation {
+    /// Verifies on `verifier` the subjects of `records`.
+    #[must_use]
+    pub fn new(verifier: Arc<Verifier>, records: Arc<Records>, limits: Limits) -> Self {
+        Self {
+            verifier,
+            records,
+            limits,
+        }
+    }
+
+    /// The records it works on.
+    #[must_use]
+    pub fn records(&self) -> &Arc<Records> {
+        &self.records
+    }
+
+    /// Decides, and answers once the decision is durable.
+    ///
+    /// # Errors
+    /// When nothing was decided, or nobody knows whether it became durable; never because of what
+    /// the probe shows.
+    pub async fn verify(&self, ask: Ask, urgency: Urgency) -> Result<Answer, ActivationError> {
+        let policy = self.policy(&ask.policy)?.clone();
+        if let Some(reply) = self.repeated(&ask).await? {
+            return Ok(reply);
+        }
+        let now = OffsetDateTime::now_utc();
+        let progress = self.decide(&ask, &policy, now, urgency).await?;
+        self.commit(&ask, &policy, now, progress).await
+    }
+
+    fn policy(&self, id: &str) -> Result<&Policy, ActivationError> {
+        let found = self.verifier.policies().find(id);
+        found.ok_or_else(|| ActivationError::unknown_policy(id))
+    }
+
+    /// The answer that the same request got before.
+    async fn repeated(&self, ask: &Ask) -> Result<Option<Answer>, ActivationError> {
+        let key = request_key(ask);
+        match self.records.store().stored(&key, &ask.body_digest).await? {
+            None => Ok(None),
+            Some(Stored::OtherBody) => Err(ActivationError::OtherBody),
+            Some(Stored::Reply(sealed)) => self.open_repeated(ask, &sealed).await.map(Some),
+        }
+    }
+
+    async fn open_repeated(&self, ask: &Ask, sealed: &[u8]) -> Result<Answer, ActivationError> {
+        let subject = self.subject(ask);
+        let reference = match subject {
+            Some(subject) if reply::is_under_subject(sealed) => {
+                match self.enrolled(subject, &ask.policy).await? {
+                    Enrolled::Reference(reference) => Some(reference),
+                    _ => return Err(ActivationError::ReplyGone),
+                }
+            }
+            _ => None,
+        };
+        let keys = self.records.keys();
+        let reply = reply::open(keys, subject, reference.as_ref(), &ask.request_id, sealed)?;
+        Ok(Answer {
+            reply,
+            verification: None,
+            is_repeated: true,
+        })
+    }
+
+    fn subject(&self, ask: &Ask) -> Option<SubjectHash> {
+        let nik = ask.nik.as_ref().ok()?;
+        Some(self.records.keys().subject_hash(nik))
+    }
+
+    async fn enrolled(
+        &self,
+        subject: SubjectHash,
+        policy: &str,
+    ) -> Result<Enrolled, ActivationError> {
+        let contract = &self.policy(policy)?.contract_id;
+        Ok(self.records.enrolled(subject, contract).await?)
+    }
+
+    async fn decide(
+        &self,
+        ask: &Ask,
+        policy: &Policy,
+        now: OffsetDateTime,
+        urgency: Urgency,
+    ) -> Result<Progress, ActivationError> {
+        let subject = self.subject(ask);
+        let ended = |reason| Ok(Progress::ended(subject, reason));
+        let Some(consent) = self.current_consent(ask, now) else {
+            return ended(ReasonCode::ConsentMissing);
+        };
+        if !ask.caller.may_act_for(ask.context.office.as_str()) {
+            return ended(ReasonCode::OperatorNotAllowed);
+        }
+        let Some(subject) = subject else {
+            return ended(ReasonCode::NikMalformed);
+        };
+        if self.is_withdrawn(subject, consent).await? {
+            return ended(ReasonCode::ConsentMissing);
+        }
+        let reference = match self.enrolled(subject, &ask.policy).await? {
+            Enrolled::Nothing => return ended(ReasonCode::ReferenceNotFound),
+            Enrolled::Blocked => return ended(ReasonCode::NikStatusBlocked),
+            Enrolled::NotSynced => return ended(ReasonCode::ReferenceNotSynced),
+            Enrolled::Reference(reference) => reference,
+        };
+        let left = self.attempts_left(ask, subject, now).await?;
+        if left == 0 {
+            return ended(ReasonCode::AttemptsExceeded);
+        }
+        let task = VerifyTask {
+            probe: ask.probe.clone(),
+            reference: Reference::Template(reference.template.clone()),
+            policy: policy.id.clone(),
+        };
+        let verification = self.verifier.verify(task, urgency).await?;
+        Ok(Progress {
+            verdict: verification.verdict.clone(),
+            subject: Some(subject),
+            reference: Some(reference),
+            verification: Some(verification),
+            left: Some(left),
+        })
+    }
+
+    /// The consent, if it is of now.
+    fn current_consent<'a>(&self, ask: &'a Ask, now: OffsetDateTime) -> Option<&'a GivenConsent> {
+        let consent = ask.consent.as_ref()?;
+        let age = now - consent.given_at;
+        // Clocks differ a little.
+        (age >= -Duration::MINUTE && age <= self.limits.consent_age_max).then_some(consent)
+    }
+
+    /// Whether this consent, or a later one, was withdrawn.
+    async fn is_withdrawn(
+        &self,
+        subject: SubjectHash,
+        consent: &GivenConsent,
+    ) -> Result<bool, ActivationError> {
+        let given_us = microseconds(consent.given_at);
+        let recorded = self.records.store().consents(subject).await?;
+        let ends = |it: &crate::store::Consent| {
+            it.withdrawn_us
+                .is_some_and(|at| it.id == consent.id.as_str() || at >= given_us)
+        };
+        Ok(recorded.iter().any(ends))
+    }
+
+    async fn attempts_left(
+        &self,
+        ask: &Ask,
+        subject: SubjectHash,
+        now: OffsetDateTime,
+    ) -> Result<u32, ActivationError> {
+        let session = session_key(ask);
+        let day = self.limits.day(now);
+        let made = self
+            .records
+            .store()
+            .attempts(&session, subject, day)
+            .await?;
+        let left = |max: u32, made: u64| max.saturating_sub(u32::try_from(made).unwrap_or(max));
+        Ok(left(self.limits.session_attempts_max, made.session)
+            .min(left(self.limits.day_attempts_max, made.day)))
+    }
+
+    async fn commit(
+        &self,
+        ask: &Ask,
+        policy: &Policy,
+        now: OffsetDateTime,
+        progress: Progress,
+    ) -> Result<Answer, ActivationError> {
+        let prepared = record::prepare(&self.records, &self.limits, ask, policy, now, &progress)?;
+        let reply = match self.records.store().commit(prepared.record).await? {
+            CommitOutcome::Committed(_) => prepared.reply,
+            // The comparison is told to nobody: it was one too many.
+            CommitOutcome::AttemptsExceeded(_) => {
+                return Ok(Answer {
+                    reply: prepared.exceeded.unwrap_or(prepared.reply),
+                    verification: None,
+                    is_repeated: false,
+                });
+            }
+            CommitOutcome::Repeated(sealed) => return self.open_repeated(ask, &sealed).await,
+            CommitOutcome::OtherBody => return Err(ActivationError::OtherBody),
+            CommitOutcome::OtherConsent => return Err(ActivationError::OtherConsent),
+        };
+        Ok(Answer {
+            reply,
+            verification: progress.verification,
+            is_repeated: false,
+        })
+    }
+}
+
+impl Limits {
+    /// The day that a moment counts for, in days since 1970.
+    fn day(&self, now: OffsetDateTime) -> i64 {
+        let local = now.unix_timestamp() + self.day_offset.whole_seconds();
+        local.div_euclid(Duration::DAY.whole_seconds())
+    }
+}
+
+fn request_key(ask: &Ask) -> RequestKey {
+    RequestKey {
+        caller: ask.caller.name.as_str().to_owned(),
+        id: ask.request_id.as_str().to_owned(),
+    }
+}
+
+/// Two callers may use the same name for a session.
+fn session_key(ask: &Ask) -> String {
+    format!("{}/{}", ask.caller.name, ask.context.session)
+}
+
+/// Since 1970, UTC.
+fn microseconds(time: OffsetDateTime) -> i64 {
+    i64::try_from(time.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_the_offices_calendars() {
+        let limits = Limits {
+            session_attempts_max: 3,
+            day_attempts_max: 5,
+            day_offset: Duration::hours(7),
+            token_life: Duration::seconds(90),
+            consent_age_max: Duration::DAY,
+        };
+        let at = |text: &str| {
+            let format = &time::format_description::well_known::Rfc3339;
+            OffsetDateTime::parse(text, format).expect("a time")
+        };
+        // Midnight in Jakarta is five in the afternoon of the day before in UTC.
+        let before = limits.day(at("2026-11-21T16:59:59Z"));
+        assert_eq!(limits.day(at("2026-11-21T17:00:00Z")), before + 1);
+        assert_eq!(limits.day(at("2026-11-22T16:59:59Z")), before + 1);
+        assert_eq!(limits.day(at("1969-12-31T17:00:00Z")), 0);
+        assert_eq!(limits.day(at("1969-12-31T16:59:59Z")), -1);
+    }
+}

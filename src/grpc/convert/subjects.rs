@@ -1,0 +1,173 @@
+//! Requests about subjects, validated: names, times, consents, NIKs.
+
+use prost::Message as _;
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::super::proto;
+use super::super::status::Violation;
+use super::requests::{Validated, finish, meta, sample, unknown_value};
+use crate::access::Caller;
+use crate::activation::{Ask, Context, GivenConsent};
+use crate::audit::Text;
+use crate::keys::KeyRing;
+use crate::subject::{Nik, NikError};
+
+/// Longest name of an office, a device and their like, characters.
+const NAME_CHARS_MAX: usize = 64;
+
+/// Validates a `VerifyRequest` about a subject.
+///
+/// # Errors
+/// Every violation, in the order of the fields. What is wrong with the NIK or missing of the consent
+/// is none: the decision says so.
+pub fn activation(request: proto::VerifyRequest, caller: Caller, keys: &KeyRing) -> Validated<Ask> {
+    let mut violations = Vec::new();
+    let body_digest = body_digest(&request, keys);
+    let meta = meta(request.meta, &mut violations);
+    let probe = sample(request.probe, "probe", "probe.image", &mut violations);
+    let nik = match request.reference {
+        Some(proto::verify_request::Reference::Subject(subject)) => nik(subject),
+        Some(proto::verify_request::Reference::ReferenceSample(_)) => {
+            violations.push(violation(
+                "reference_sample",
+                "this server verifies the people it keeps references of: send subject",
+            ));
+            return Err(violations);
+        }
+        None => {
+            violations.push(violation("subject", "is required"));
+            return Err(violations);
+        }
+    };
+    let context = context(request.context.unwrap_or_default(), &mut violations);
+    let consent = request.consent.and_then(|it| consent(it, &mut violations));
+    let ask = Ask {
+        caller,
+        request_id: Text::fitted(&meta.request_id),
+        body_digest,
+        nik,
+        context,
+        consent,
+        probe,
+        policy: request.policy,
+    };
+    finish(meta, ask, violations)
+}
+
+/// Over all that the decision depends on, so not over `meta`.
+fn body_digest(request: &proto::VerifyRequest, keys: &KeyRing) -> [u8; 32] {
+    let image = request.probe.as_ref().map(|probe| probe.image.as_ref());
+    let nik = match &request.reference {
+        Some(proto::verify_request::Reference::Subject(subject)) => subject.nik.as_bytes(),
+        _ => &[],
+    };
+    let context = request.context.as_ref().map(prost::Message::encode_to_vec);
+    let consent = request.consent.as_ref().map(prost::Message::encode_to_vec);
+    keys.body_digest(&[
+        image.unwrap_or_default(),
+        nik,
+        request.policy.as_bytes(),
+        &context.unwrap_or_default(),
+        &consent.unwrap_or_default(),
+    ])
+}
+
+/// The NIK; its digits are overwritten where they came in.
+pub(super) fn nik(subject: proto::Subject) -> Result<Nik, NikError> {
+    Nik::parse(&Zeroizing::new(subject.nik))
+}
+
+fn context(context: proto::VerificationContext, violations: &mut Vec<Violation>) -> Context {
+    let purpose = match context.purpose() {
+        proto::Purpose::Unspecified => {
+            violations.push(unknown_value("context.purpose", context.purpose));
+            "-"
+        }
+        proto::Purpose::Activation => "ACTIVATION",
+        proto::Purpose::DeviceChange => "DEVICE_CHANGE",
+        proto::Purpose::PinReset => "PIN_RESET",
+    };
+    let is_remote = context.channel() == proto::Channel::Remote;
+    let channel = match context.channel() {
+        proto::Channel::Unspecified => {
+            violations.push(unknown_value("context.channel", context.channel));
+            "-"
+        }
+        proto::Channel::Remote => "REMOTE",
+        proto::Channel::Counter => "COUNTER",
+        proto::Channel::Outreach => "OUTREACH",
+    };
+    let mut required = |text: &str, field| name(text, field, violations);
+    let office = required(&context.office, "context.office");
+    let operator = (!is_remote).then(|| required(&context.operator, "context.operator"));
+    let device = required(&context.device, "context.device");
+    let session = required(&context.session, "context.session");
+    if is_remote && !context.operator.is_empty() {
+        let why = "must be empty when nobody attends (CHANNEL_REMOTE)";
+        violations.push(violation("context.operator", why));
+    }
+    Context {
+        purpose: Text::fitted(purpose),
+        channel: Text::fitted(channel),
+        office,
+        operator,
+        device,
+        session,
+    }
+}
+
+/// A name of an office, a device and their like.
+pub(super) fn name(text: &str, field: &'static str, violations: &mut Vec<Violation>) -> Text {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._:@-".contains(c);
+    if text.is_empty() {
+        violations.push(violation(field, "is required"));
+    } else if text.len() > NAME_CHARS_MAX || !text.chars().all(is_allowed) {
+        let why = format!("takes at most {NAME_CHARS_MAX} characters out of A-Z a-z 0-9 . _ : @ -");
+        violations.push(violation(field, &why));
+    }
+    Text::fitted(text)
+}
+
+/// None: something of it is missing, so that nothing may be computed.
+fn consent(given: proto::ConsentRecord, violations: &mut Vec<Violation>) -> Option<GivenConsent> {
+    let basis = match given.basis() {
+        proto::LegalBasis::Unspecified => return None,
+        proto::LegalBasis::Consent => "CONSENT",
+        proto::LegalBasis::LegalObligation => "LEGAL_OBLIGATION",
+    };
+    if given.id.is_empty() || given.notice_version.is_empty() {
+        return None;
+    }
+    let given_at = moment(given.given_at?)?;
+    Some(GivenConsent {
+        id: name(&given.id, "consent.id", violations),
+        basis: Text::fitted(basis),
+        notice_version: name(&given.notice_version, "consent.notice_version", violations),
+        given_at,
+    })
+}
+
+/// A moment of the calendar; none when it is beyond.
+pub(super) fn moment(time: prost_types::Timestamp) -> Option<OffsetDateTime> {
+    let nanos = u32::try_from(time.nanos)
+        .ok()
+        .filter(|&it| it < 1_000_000_000)?;
+    let moment = OffsetDateTime::from_unix_timestamp(time.seconds).ok()?;
+    moment.replace_nanosecond(nanos).ok()
+}
+
+/// A moment on the wire.
+pub(super) fn timestamp(moment: OffsetDateTime) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: moment.unix_timestamp(),
+        nanos: i32::try_from(moment.nanosecond()).unwrap_or_default(),
+    }
+}
+
+pub(super) fn violation(field: &'static str, description: &str) -> Violation {
+    Violation {
+        field,
+        description: description.to_owned(),
+    }
+}

@@ -1,0 +1,223 @@
+//! The records: the store, and the keys that open what is in it. Whoever has the one without the
+//! other has nothing.
+
+use std::sync::Arc;
+
+use crate::access::Caller;
+use crate::audit::{Actor, Entry, Event, Text, Timestamp, WriterId};
+use crate::embed::{ContractId, NotATemplate, Template};
+use crate::keys::{
+    self, Binding, KeyId, KeyRing, SealError, Sealed, SubjectKey, WrapError, WrappedKey,
+};
+use crate::store::{self, Reference, Store, StoreError, Subject, SubjectStatus};
+use crate::subject::SubjectHash;
+
+/// Under this name the store remembers which NIK key its subjects' hashes are of.
+const NIK_KEY: &str = "nik_key";
+
+/// The store with its keys.
+pub struct Records {
+    store: Arc<dyn Store>,
+    keys: Arc<KeyRing>,
+    writer: WriterId,
+}
+
+/// What is enrolled of a subject.
+#[derive(Debug)]
+pub enum Enrolled {
+    /// Nothing, or nothing any more.
+    Nothing,
+    /// The registry has to look at this subject first.
+    Blocked,
+    /// The subject is known, and has no reference of the served contract yet.
+    NotSynced,
+    /// A reference.
+    Reference(OpenReference),
+}
+
+/// A reference that was opened.
+#[derive(Debug, Clone)]
+pub struct OpenReference {
+    /// The template.
+    pub template: Template,
+    /// The subject's version that it was sealed for.
+    pub version: u64,
+    /// The subject's key, which also seals what is kept of this verification.
+    pub key: Arc<SubjectKey>,
+    /// The date of the portrait, `YYYY-MM-DD`; none when unknown.
+    pub captured_on: Option<String>,
+}
+
+/// What keeps the records from being used. Never a reason to say MATCH.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordsError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A subject's key.
+    #[error(transparent)]
+    Wrap(#[from] WrapError),
+    /// What the key seals.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// What was sealed.
+    #[error(transparent)]
+    Template(#[from] NotATemplate),
+    /// The hashes in the database are of another NIK key: nobody would be found.
+    #[error(
+        "the database was made with the NIK key {made_with}, and the one among the keys is \
+         {at_hand}: bring the keys back that belong to this database"
+    )]
+    OtherNikKey {
+        /// The one that the database remembers.
+        made_with: String,
+        /// The one that was read.
+        at_hand: KeyId,
+    },
+    /// Subjects in the database could not be opened.
+    #[error(
+        "subjects in the database are under the master key {0}, which is not among the keys: bring \
+         that key back (`padan keys show` lists those that are there)"
+    )]
+    MasterKeyMissing(String),
+}
+
+impl Records {
+    /// Joins a store with the keys that belong to it.
+    ///
+    /// # Errors
+    /// When other keys belong to it: nothing is half open.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        keys: Arc<KeyRing>,
+        writer: WriterId,
+    ) -> Result<Self, RecordsError> {
+        let at_hand = keys.nik_key().id();
+        let made_with = store.remember(NIK_KEY, at_hand.as_str()).await?;
+        if made_with != at_hand.as_str() {
+            return Err(RecordsError::OtherNikKey { made_with, at_hand });
+        }
+        for id in store.master_keys().await? {
+            let is_there = KeyId::new(&id).is_ok_and(|id| keys.has_master_key(&id));
+            if !is_there {
+                return Err(RecordsError::MasterKeyMissing(id));
+            }
+        }
+        Ok(Self {
+            store,
+            keys,
+            writer,
+        })
+    }
+
+    /// What is stored.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// What opens it.
+    #[must_use]
+    pub fn keys(&self) -> &Arc<KeyRing> {
+        &self.keys
+    }
+
+    /// Whose chain this process writes.
+    #[must_use]
+    pub const fn writer(&self) -> &WriterId {
+        &self.writer
+    }
+
+    /// An entry of this moment about what `caller` did; the rest is for whoever knows it.
+    #[must_use]
+    pub fn entry(&self, event: Event, caller: &Caller) -> Entry {
+        Entry::new(event, Timestamp::now(), caller.actor(), self.writer.clone())
+    }
+
+    /// An entry of this moment about what padan did by itself.
+    #[must_use]
+    pub fn own_entry(&self, event: Event) -> Entry {
+        let actor = Actor {
+            certificate: None,
+            role: Text::fitted("padan"),
+        };
+        Entry::new(event, Timestamp::now(), actor, self.writer.clone())
+    }
+
+    /// What is enrolled of `subject` under `contract_id`, opened.
+    ///
+    /// # Errors
+    /// When the database fails, or what it holds does not open here: rows that were swapped,
+    /// changed or sealed with other keys.
+    pub async fn enrolled(
+        &self,
+        subject: SubjectHash,
+        contract_id: &ContractId,
+    ) -> Result<Enrolled, RecordsError> {
+        let found = self.store.subject(subject, contract_id.as_str()).await?;
+        let Some((row, reference)) = found else {
+            return Ok(Enrolled::Nothing);
+        };
+        match row.status {
+            SubjectStatus::Erased => return Ok(Enrolled::Nothing),
+            SubjectStatus::Blocked => return Ok(Enrolled::Blocked),
+            SubjectStatus::Active => {}
+        }
+        let Some(reference) = reference else {
+            return Ok(Enrolled::NotSynced);
+        };
+        let (keys, contract_id) = (Arc::clone(&self.keys), contract_id.clone());
+        // The master key may be in a key service, which takes its time.
+        let opened = tokio::task::spawn_blocking(move || {
+            open_reference(&keys, subject, &row, reference, contract_id)
+        });
+        let opened = opened.await.map_err(|_| StoreError::Closed)?;
+        opened.map(Enrolled::Reference)
+    }
+}
+
+fn open_reference(
+    keys: &KeyRing,
+    subject: SubjectHash,
+    row: &Subject,
+    reference: Reference,
+    contract_id: ContractId,
+) -> Result<OpenReference, RecordsError> {
+    let key = subject_key(keys, subject, row)?;
+    let binding = Binding::template(&subject, &contract_id, reference.row_version);
+    let sealed = sealed(&reference)?;
+    let plain = keys::open(&key, &binding, &sealed)?;
+    Ok(OpenReference {
+        template: Template::from_bytes(contract_id, &plain)?,
+        key: Arc::new(key),
+        version: reference.row_version,
+        captured_on: reference.captured_on,
+    })
+}
+
+/// The key of a subject as stored.
+fn subject_key(
+    keys: &KeyRing,
+    subject: SubjectHash,
+    row: &Subject,
+) -> Result<SubjectKey, RecordsError> {
+    let damaged = || StoreError::Damaged("a subject without a usable key".to_owned());
+    let stored = row.key.as_ref().ok_or_else(damaged)?;
+    Ok(keys.unwrap(&wrapped(stored)?, &subject)?)
+}
+
+fn wrapped(stored: &store::WrappedKey) -> Result<WrappedKey, RecordsError> {
+    let damaged = |_| StoreError::Damaged("a master key's id".to_owned());
+    Ok(WrappedKey {
+        master_key_id: KeyId::new(&stored.master_key).map_err(damaged)?,
+        bytes: stored.bytes.clone(),
+    })
+}
+
+fn sealed(reference: &Reference) -> Result<Sealed, RecordsError> {
+    let nonce = reference.nonce.as_slice().try_into();
+    Ok(Sealed {
+        nonce: nonce.map_err(|_| SealError::DoesNotOpen)?,
+        ciphertext: reference.ciphertext.clone(),
+    })
+}
