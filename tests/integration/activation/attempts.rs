@@ -38,7 +38,7 @@ async fn the_fourth_comparison_of_a_session_goes_to_people_and_costs_no_inferenc
     assert_eq!(response.similarity, None);
     assert_eq!(office.embeddings_computed(), computed);
     let other = office
-        .verify(in_session("e", "next visit", "person_a_2.jpg"))
+        .verify(in_session("e", "next-visit", "person_a_2.jpg"))
         .await;
     assert_eq!(
         other.decision(),
