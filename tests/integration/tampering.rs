@@ -95,6 +95,15 @@ async fn other_keys_are_refused_at_the_start(home: &Home) {
     assert_says(&refusal(&config).await, &["padan keys init"]);
 }
 
+/// The only master key in a folder of keys.
+fn master_file(folder: &std::path::Path) -> std::path::PathBuf {
+    let files = std::fs::read_dir(folder).expect("readable");
+    let mut paths = files.map(|file| file.expect("an entry").path());
+    paths
+        .find(|path| path.to_string_lossy().contains("master"))
+        .expect("a master key")
+}
+
 async fn a_database_without_its_keys_yields_no_comparison(home: &Home) {
     let keys = TestFolder::unique("keys");
     let server = TestServer::start(&config_of(home, &keys)).await;
@@ -105,13 +114,12 @@ async fn a_database_without_its_keys_yields_no_comparison(home: &Home) {
     server.stop().await.expect("stops");
     // The right NIK key and another master key: the master key that is needed is named.
     let folder = keys.path().join("keys");
-    for file in std::fs::read_dir(&folder).expect("readable") {
-        let path = file.expect("an entry").path();
-        if path.to_string_lossy().contains("master") {
-            std::fs::remove_file(path).expect("removed");
-        }
-    }
-    padan::keys::add_master_key(&folder, None, OffsetDateTime::now_utc()).expect("a new one");
+    let other = keys.path().join("other");
+    padan::keys::create_keys(&other, OffsetDateTime::now_utc()).expect("new keys");
+    std::fs::remove_file(master_file(&folder)).expect("removed");
+    let brought = master_file(&other);
+    let name = brought.file_name().expect("has a name");
+    std::fs::copy(&brought, folder.join(name)).expect("copied");
     let refused = refusal(&config_of(home, &keys)).await;
     assert_says(&refused, &["master key", "bring that key back"]);
 }

@@ -16,6 +16,7 @@ const START_MAX: Duration = Duration::from_mins(2);
 /// A running server.
 pub struct Postgres {
     folder: PathBuf,
+    settings: &'static [&'static str],
     server: Child,
 }
 
@@ -83,10 +84,19 @@ pub fn shared() -> Arc<Postgres> {
 impl Postgres {
     /// Makes a cluster and starts its server.
     pub fn start() -> Self {
+        Self::start_in(&std::env::temp_dir(), &FOR_TESTS)
+    }
+
+    /// The same, and what is committed survives a power cut: for measuring.
+    pub fn start_durable(parent: &Path) -> Self {
+        Self::start_in(parent, &FOR_MEASURES)
+    }
+
+    fn start_in(parent: &Path, settings: &'static [&'static str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("padan-pg-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
+        let folder = parent.join(name);
         let user = User::unprivileged();
         let mut builder = std::fs::DirBuilder::new();
         builder.mode(0o700).create(&folder).expect("a new folder");
@@ -94,8 +104,12 @@ impl Postgres {
             chown(&folder, Some(user), Some(group)).expect("root may");
         }
         initialise(user, &folder);
-        let server = serve(user, &folder);
-        let mut this = Self { folder, server };
+        let server = serve(user, &folder, settings);
+        let mut this = Self {
+            folder,
+            settings,
+            server,
+        };
         this.wait_until_ready();
         this
     }
@@ -134,7 +148,7 @@ impl Postgres {
 
     /// Serves the cluster again after [`Self::stop`].
     pub fn restart(&mut self) {
-        self.server = serve(User::unprivileged(), &self.folder);
+        self.server = serve(User::unprivileged(), &self.folder, self.settings);
         self.wait_until_ready();
     }
 
@@ -167,15 +181,23 @@ fn initialise(user: User, folder: &Path) {
     assert!(output.status.success(), "initdb: {why}");
 }
 
-fn serve(user: User, folder: &Path) -> Child {
-    let settings = [
-        "listen_addresses=",
-        // These tests end processes, not power: the system keeps what was written.
-        "fsync=off",
-        "max_connections=100",
-        "shared_buffers=32MB",
-        "deadlock_timeout=100ms",
-    ];
+const FOR_TESTS: [&str; 5] = [
+    "listen_addresses=",
+    // These tests end processes, not power: the system keeps what was written.
+    "fsync=off",
+    "max_connections=100",
+    "shared_buffers=32MB",
+    "deadlock_timeout=100ms",
+];
+
+/// A quarter of a small machine's memory; the rest as PostgreSQL comes.
+const FOR_MEASURES: [&str; 3] = [
+    "listen_addresses=",
+    "shared_buffers=2GB",
+    "max_wal_size=8GB",
+];
+
+fn serve(user: User, folder: &Path, settings: &[&str]) -> Child {
     let mut command = user.command(&program("postgres"));
     command.arg("-D").arg(folder.join("data"));
     command.arg("-k").arg(folder);
