@@ -14,6 +14,7 @@ mod activation;
 mod audit;
 mod bad_input;
 mod batching;
+mod canaries;
 mod crash;
 mod decisions;
 mod detection;

@@ -84,15 +84,11 @@ pub fn shared() -> Arc<Postgres> {
 impl Postgres {
     /// Makes a cluster and starts its server.
     pub fn start() -> Self {
-        Self::start_in(&std::env::temp_dir(), &FOR_TESTS)
+        Self::start_with(&std::env::temp_dir(), &FOR_TESTS)
     }
 
-    /// The same, and what is committed survives a power cut: for measuring.
-    pub fn start_durable(parent: &Path) -> Self {
-        Self::start_in(parent, &FOR_MEASURES)
-    }
-
-    fn start_in(parent: &Path, settings: &'static [&'static str]) -> Self {
+    /// The same in a folder of `parent`, with settings of its own.
+    pub fn start_with(parent: &Path, settings: &'static [&'static str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("padan-pg-{}-{number}", std::process::id());
@@ -132,6 +128,11 @@ impl Postgres {
             assert!(begun.elapsed() < START_MAX, "PostgreSQL does not get ready");
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Where its files lie.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The address of a database of the server.
@@ -188,13 +189,6 @@ const FOR_TESTS: [&str; 5] = [
     "max_connections=100",
     "shared_buffers=32MB",
     "deadlock_timeout=100ms",
-];
-
-/// A quarter of a small machine's memory; the rest as PostgreSQL comes.
-const FOR_MEASURES: [&str; 3] = [
-    "listen_addresses=",
-    "shared_buffers=2GB",
-    "max_wal_size=8GB",
 ];
 
 fn serve(user: User, folder: &Path, settings: &[&str]) -> Child {
