@@ -1,6 +1,7 @@
 //! gRPC: each method converts, calls, converts. No decision is made here.
 
 mod admission;
+mod certificate;
 mod convert;
 mod deadline;
 mod endpoint;
@@ -42,6 +43,6 @@ pub use deadline::parse_timeout;
 pub use endpoint::{InvalidUrl, endpoint};
 pub use info::{ServiceInfo, ServiceModel};
 pub use server::{
-    CONNECTION_WINDOW_BYTES, Drained, STREAM_WINDOW_BYTES, STREAMS_MAX, ServeError, serve,
+    CONNECTION_WINDOW_BYTES, Drained, STREAM_WINDOW_BYTES, STREAMS_MAX, ServeError, Served, serve,
 };
 pub use status::code_name;

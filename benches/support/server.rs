@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use padan::access::Limiter;
 use padan::app::App;
 use padan::embed::Template;
 use padan::engine::Class;
 use padan::grpc::proto::face_verification_client::FaceVerificationClient;
 use padan::grpc::proto::face_verification_server::{FaceVerification, FaceVerificationServer};
-use padan::grpc::{self, DoorLayer, proto, responses};
+use padan::grpc::{self, DoorLayer, Served, proto, responses};
 use padan::verify::{Reference, Urgency, Verifier, VerifyError, VerifyTask};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
@@ -86,9 +87,14 @@ impl BenchServer {
         let config = models.config.server.clone();
         let task = match kind {
             Kind::Pair => tokio::spawn(async move {
-                let (verifier, info, metrics) = (app.verifier, app.info, app.metrics);
-                let served = grpc::serve(listener, &config, verifier, info, metrics, shutdown);
-                served.await.expect("serves");
+                let served = Served {
+                    verifier: Arc::clone(&app.verifier),
+                    info: app.info,
+                    metrics: app.metrics,
+                    records: None,
+                };
+                let ended = grpc::serve(listener, &config, served, shutdown).await;
+                ended.expect("serves");
             }),
             Kind::Template => {
                 let verifier = app.verifier;
@@ -98,6 +104,9 @@ impl BenchServer {
                     request_timeout: config.request_timeout,
                     message_bytes_max: MESSAGE_BYTES_MAX,
                     metrics: app.metrics,
+                    directory: None,
+                    limiter: Arc::new(Limiter::new(config.access.limits)),
+                    records: None,
                 };
                 let template = reference_template(&verifier).await;
                 let service = TemplateService { verifier, template };
@@ -137,6 +146,7 @@ fn request(kind: Kind) -> proto::VerifyRequest {
         probe: Some(sample(pictures::selfie())),
         reference: (kind == Kind::Pair).then(reference),
         policy: String::new(),
+        ..Default::default()
     }
 }
 

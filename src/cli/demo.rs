@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use super::client::{self, Pair};
 use super::{ANSWER_NO, Failure, Outcome};
 use crate::app::App;
-use crate::config::{Config, DemoArgs};
-use crate::grpc::{self, proto};
+use crate::config::{AccessConfig, Config, DemoArgs};
+use crate::grpc::{self, Served, proto};
 use crate::report::{self, Comparison};
 
 /// Probe, reference, and what must come out.
@@ -41,19 +41,17 @@ async fn demo(args: &DemoArgs, config: &Config) -> Outcome {
     let (stop, stopped) = oneshot::channel::<()>();
     let mut server_config = config.server.clone();
     server_config.tls = None;
+    server_config.access = AccessConfig::default();
     let server = tokio::spawn(async move {
-        let verifier = Arc::clone(&app.verifier);
+        let served = Served {
+            verifier: Arc::clone(&app.verifier),
+            info: app.info,
+            metrics: app.metrics,
+            records: None,
+        };
         // The sender lives until the pairs are done; an error means that it is gone: stop.
         let shutdown = async { drop(stopped.await) };
-        grpc::serve(
-            listener,
-            &server_config,
-            verifier,
-            app.info,
-            app.metrics,
-            shutdown,
-        )
-        .await
+        grpc::serve(listener, &server_config, served, shutdown).await
     });
     super::print(&format_args!("padan serves on {address}\n"));
     let comparisons = compare_pairs(args, &format!("http://{address}")).await?;

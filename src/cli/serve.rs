@@ -7,15 +7,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, Outcome};
 use crate::app::App;
-use crate::config::{Config, ServeArgs};
-use crate::grpc::{self, Drained};
+use crate::config::Config;
+use crate::grpc::{self, Drained, Served};
 use crate::telemetry;
 
-pub fn run(args: &ServeArgs, mut config: Config) -> Outcome {
-    config.server.listen = args.listen.unwrap_or(config.server.listen);
-    config.server.metrics_listen = args.metrics_listen.or(config.server.metrics_listen);
+pub fn run(config: &Config) -> Outcome {
     telemetry::start_logging(config.log_format, &config.log_filter);
-    super::runtime()?.block_on(serve(&config))
+    super::runtime()?.block_on(serve(config))
 }
 
 async fn serve(config: &Config) -> Outcome {
@@ -45,17 +43,14 @@ async fn serve(config: &Config) -> Outcome {
         let (scrape, forever) = (app.scrape(), std::future::pending());
         tokio::spawn(telemetry::serve_metrics(listener, scrape, forever));
     }
-    let verifier = Arc::clone(&app.verifier);
-    let drained = grpc::serve(
-        listener,
-        &config.server,
-        verifier,
-        app.info,
-        app.metrics,
-        shutdown,
-    )
-    .await
-    .map_err(|error| Failure::Technical(error.to_string()))?;
+    let served = Served {
+        verifier: Arc::clone(&app.verifier),
+        info: app.info,
+        metrics: app.metrics,
+        records: None,
+    };
+    let drained = grpc::serve(listener, &config.server, served, shutdown).await;
+    let drained = drained.map_err(|error| Failure::Technical(error.to_string()))?;
     match drained {
         Drained::Clean => tracing::info!("stopped; every request in flight was answered"),
         Drained::CutOff => tracing::warn!("stopped at the drain time-out; requests were cut off"),
@@ -84,6 +79,13 @@ fn warn_if_exposed(config: &Config) {
             address = %config.server.listen,
             "serving photographs of faces WITHOUT TLS beyond this machine: \
              set server.tls_certificate and server.tls_key"
+        );
+    }
+    if config.is_development_with_records() {
+        tracing::warn!(
+            address = %config.server.listen,
+            "DEVELOPMENT PROFILE: whoever reaches this address may do everything with the \
+             records, and the trail names nobody: set access.client_ca"
         );
     }
 }

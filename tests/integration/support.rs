@@ -13,8 +13,9 @@ use bytes::Bytes;
 use padan::app::App;
 use padan::config::{Config, SharedArgs};
 use padan::grpc::proto::face_verification_client::FaceVerificationClient;
-use padan::grpc::{self, Drained, ServeError, proto};
+use padan::grpc::{self, Drained, ServeError, Served, proto};
 use padan::model::{Manifest, ModelTask, OrtEmbedder, Profile, Runtime, YunetDetector};
+use padan::records::Records;
 use padan::sample::decode::ImageLimits;
 use padan::sample::picture::Picture;
 use tokio::net::TcpListener;
@@ -86,6 +87,11 @@ pub struct TestServer {
 
 impl TestServer {
     pub async fn start(config: &Config) -> Self {
+        Self::start_with(config, None).await
+    }
+
+    /// The same with records.
+    pub async fn start_with(config: &Config, records: Option<Arc<Records>>) -> Self {
         let app = App::start(config).expect("the app starts");
         let scrape = app.scrape();
         let listener = TcpListener::bind(("127.0.0.1", 0))
@@ -96,8 +102,8 @@ impl TestServer {
         let server = config.server.clone();
         let task = tokio::spawn(async move {
             let shutdown = async { drop(stopped.await) };
-            let verifier = Arc::clone(&app.verifier);
-            grpc::serve(listener, &server, verifier, app.info, app.metrics, shutdown).await
+            let served = served(app, records);
+            grpc::serve(listener, &server, served, shutdown).await
         });
         Self {
             url: format!("http://{address}"),
@@ -124,6 +130,16 @@ impl TestServer {
             .await
             .expect("the server ends")
             .expect("the server does not panic")
+    }
+}
+
+/// What a server of this app serves.
+pub fn served(app: App, records: Option<Arc<Records>>) -> Served {
+    Served {
+        verifier: Arc::clone(&app.verifier),
+        info: app.info,
+        metrics: app.metrics,
+        records,
     }
 }
 
