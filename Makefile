@@ -37,7 +37,7 @@ serve: setup ## run the server in the foreground
 	@cargo run --release --locked -- serve
 
 test: setup ## run every test: Rust, and Python with another gRPC implementation
-	@$(SETUP) python
+	@$(SETUP) python postgresql
 	@cargo test --locked
 	@$(PYTHON) -m unittest discover -s models/prepare
 	@$(PYTHON) -m unittest discover -s benches/peers

@@ -6,6 +6,7 @@ mod convert;
 mod deadline;
 mod endpoint;
 mod info;
+mod results;
 mod server;
 mod service;
 mod status;

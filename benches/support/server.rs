@@ -14,7 +14,7 @@ use padan::embed::Template;
 use padan::engine::Class;
 use padan::grpc::proto::face_verification_client::FaceVerificationClient;
 use padan::grpc::proto::face_verification_server::{FaceVerification, FaceVerificationServer};
-use padan::grpc::{self, DoorLayer, Served, proto, responses};
+use padan::grpc::{self, DoorLayer, proto, responses};
 use padan::verify::{Reference, Urgency, Verifier, VerifyError, VerifyTask};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
@@ -87,14 +87,8 @@ impl BenchServer {
         let config = models.config.server.clone();
         let task = match kind {
             Kind::Pair => tokio::spawn(async move {
-                let served = Served {
-                    verifier: Arc::clone(&app.verifier),
-                    info: app.info,
-                    metrics: app.metrics,
-                    records: None,
-                };
-                let ended = grpc::serve(listener, &config, served, shutdown).await;
-                ended.expect("serves");
+                let served = grpc::serve(listener, &config, app.served(), shutdown);
+                served.await.expect("serves");
             }),
             Kind::Template => {
                 let verifier = app.verifier;

@@ -26,7 +26,7 @@ impl Method {
     }
 
     /// Samples for which there must be room before its body is read. Where references are kept,
-    /// the other side of a verification mostly is one of them, and only the probe needs a lane.
+    /// the other side of a verification is one of them, and only the probe needs a lane.
     #[must_use]
     pub fn samples(&self, references_are_kept: bool) -> Lanes {
         if references_are_kept && self.name == "Verify" {

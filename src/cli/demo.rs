@@ -2,7 +2,6 @@
 //! client, a table, a report.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -11,7 +10,7 @@ use super::client::{self, Pair};
 use super::{ANSWER_NO, Failure, Outcome};
 use crate::app::App;
 use crate::config::{AccessConfig, Config, DemoArgs};
-use crate::grpc::{self, Served, proto};
+use crate::grpc::{self, proto};
 use crate::report::{self, Comparison};
 
 /// Probe, reference, and what must come out.
@@ -43,15 +42,9 @@ async fn demo(args: &DemoArgs, config: &Config) -> Outcome {
     server_config.tls = None;
     server_config.access = AccessConfig::default();
     let server = tokio::spawn(async move {
-        let served = Served {
-            verifier: Arc::clone(&app.verifier),
-            info: app.info,
-            metrics: app.metrics,
-            records: None,
-        };
         // The sender lives until the pairs are done; an error means that it is gone: stop.
         let shutdown = async { drop(stopped.await) };
-        grpc::serve(listener, &server_config, served, shutdown).await
+        grpc::serve(listener, &server_config, app.served(), shutdown).await
     });
     super::print(&format_args!("padan serves on {address}\n"));
     let comparisons = compare_pairs(args, &format!("http://{address}")).await?;

@@ -1,14 +1,12 @@
 //! `padan serve`: config → telemetry → bind → models → serve → drain → exit code.
 
-use std::sync::Arc;
-
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, Outcome};
 use crate::app::App;
 use crate::config::Config;
-use crate::grpc::{self, Drained, Served};
+use crate::grpc::{self, Drained};
 use crate::telemetry;
 
 pub fn run(config: &Config) -> Outcome {
@@ -23,7 +21,8 @@ async fn serve(config: &Config) -> Outcome {
         None => None,
     };
     warn_if_exposed(config);
-    let app = tokio::task::block_in_place(|| App::start(config))?;
+    let mut app = tokio::task::block_in_place(|| App::start(config))?;
+    app.open_records(config).await?;
     // Before anybody learns that it is ready: a signal from then on must drain.
     let shutdown = stop_signal()?;
     let address = listener.local_addr()?;
@@ -43,13 +42,8 @@ async fn serve(config: &Config) -> Outcome {
         let (scrape, forever) = (app.scrape(), std::future::pending());
         tokio::spawn(telemetry::serve_metrics(listener, scrape, forever));
     }
-    let served = Served {
-        verifier: Arc::clone(&app.verifier),
-        info: app.info,
-        metrics: app.metrics,
-        records: None,
-    };
-    let drained = grpc::serve(listener, &config.server, served, shutdown).await;
+    let drained = grpc::serve(listener, &config.server, app.served(), shutdown).await;
+    app.close_records().await;
     let drained = drained.map_err(|error| Failure::Technical(error.to_string()))?;
     match drained {
         Drained::Clean => tracing::info!("stopped; every request in flight was answered"),

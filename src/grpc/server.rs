@@ -13,11 +13,13 @@ use tonic_health::server::HealthReporter;
 
 use super::admission::DoorLayer;
 use super::info::ServiceInfo;
+use super::proto::results_server::ResultsServer;
 use super::proto::{self, face_verification_server::FaceVerificationServer};
+use super::results::ResultsService;
 use super::service::Service;
 use crate::access::Limiter;
+use crate::activation::Activation;
 use crate::config::{CertifiedClients, ServerConfig, TlsFiles};
-use crate::records::Records;
 use crate::telemetry::Metrics;
 use crate::verify::Verifier;
 
@@ -80,16 +82,16 @@ impl From<tonic::transport::Error> for ServeError {
     }
 }
 
-/// What is served.
+/// What a server serves.
 pub struct Served {
     /// Makes the decisions.
     pub verifier: Arc<Verifier>,
+    /// Verifies subjects; absent where no references are kept.
+    pub activation: Option<Arc<Activation>>,
     /// Says what runs.
     pub info: ServiceInfo,
     /// Counts.
     pub metrics: Arc<Metrics>,
-    /// Subjects and evidence; none: only pairs are verified.
-    pub records: Option<Arc<Records>>,
 }
 
 /// Serves on `listener` until `shutdown` is done, then answers what is in flight.
@@ -116,16 +118,18 @@ pub async fn serve(
     let (places, message_bytes_max) = (Arc::clone(&door.places), door.message_bytes_max);
     let Served {
         verifier,
+        activation,
         info,
         metrics,
-        ..
     } = served;
     let (reporter, health) = tonic_health::server::health_reporter();
     let service = Service {
         verifier: Arc::clone(&verifier),
+        activation: activation.clone(),
         info,
         metrics,
     };
+    let results = activation.map(|activation| ResultsServer::new(ResultsService { activation }));
     let (stop, stopped) = watch::channel(false);
     let readiness = tokio::spawn(report_readiness(reporter, verifier, stopped.clone()));
     let mut until_stopped = stopped.clone();
@@ -134,6 +138,7 @@ pub async fn serve(
         .add_service(
             FaceVerificationServer::new(service).max_decoding_message_size(message_bytes_max),
         )
+        .add_optional_service(results)
         .add_service(health)
         .add_service(reflection()?.0)
         .add_service(reflection()?.1);
@@ -165,7 +170,7 @@ fn check_exposure(
 ) -> Result<(), ServeError> {
     let address = listener.local_addr()?;
     let is_open = config.access.certified.is_none() && !address.ip().is_loopback();
-    if is_open && served.records.is_some() {
+    if is_open && served.activation.is_some() {
         return Err(ServeError::Exposed(address));
     }
     Ok(())
@@ -173,6 +178,7 @@ fn check_exposure(
 
 fn door(config: &ServerConfig, served: &Served) -> DoorLayer {
     let certified = config.access.certified.as_ref();
+    let activation = served.activation.as_ref();
     DoorLayer {
         places: Arc::new(Semaphore::new(config.requests_max)),
         verifier: Arc::clone(&served.verifier),
@@ -181,7 +187,7 @@ fn door(config: &ServerConfig, served: &Served) -> DoorLayer {
         metrics: Arc::clone(&served.metrics),
         directory: certified.map(|certified| Arc::new(certified.directory.clone())),
         limiter: Arc::new(Limiter::new(config.access.limits)),
-        records: served.records.clone(),
+        records: activation.map(|activation| Arc::clone(activation.records())),
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod support;
 
+mod activation;
 mod audit;
 mod bad_input;
 mod batching;

@@ -117,7 +117,7 @@ macro_rules! on_both {
         }
     };
 }
-use on_both;
+pub(crate) use on_both;
 
 pub fn subject(number: u8) -> SubjectHash {
     SubjectHash::from_bytes([number; 32])
@@ -160,6 +160,7 @@ pub fn entry_of(what: &str, whom: SubjectHash, request: &RequestKey) -> Entry {
 pub fn decision(id: &str, whom: SubjectHash) -> DecisionRecord {
     let request = request(id);
     DecisionRecord {
+        consent: None,
         effects: Effects {
             entry: entry_of("decided", whom, &request),
             reply: format!("reply to {id}").into_bytes(),
