@@ -1,10 +1,17 @@
 //! Who may call what: roles, the one table of methods, and the caller that the door hands on.
 //!
 //! A caller is known by the name in its client certificate; the configuration gives that name its
-//! roles and, where it belongs to one, its office.
+//! roles and, where it belongs to one, its office. Without certificates there is one caller, who
+//! may do everything: for development, on one machine.
 
+mod directory;
+mod limiter;
+mod refusal;
 mod table;
 
+pub use directory::{Client, Directory, DirectoryError, development};
+pub use limiter::{Kind, Limiter, Now, RateLimits};
+pub use refusal::Refusal;
 pub use table::{Lanes, METHODS, Method, method};
 
 use crate::audit::{Actor, Text};
@@ -55,6 +62,12 @@ impl Role {
             Self::Enrolment => "enrolment",
             Self::Admin => "admin",
         }
+    }
+
+    /// The role of this name, if there is one.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
     }
 }
 

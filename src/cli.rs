@@ -77,7 +77,7 @@ pub fn run(args: Args) -> ExitCode {
 
 fn run_command(command: Command, shared: &SharedArgs) -> Outcome {
     match command {
-        Command::Serve(args) => serve::run(&args, Config::load(shared)?),
+        Command::Serve(args) => serve::run(&Config::load_to_serve(shared, &args)?),
         // Asking a server takes no models and no runtime library here.
         Command::Verify(args) => match &args.server {
             Some(url) => verify::run_there(&args, url),

@@ -1,6 +1,7 @@
 //! What the operator typed, and what comes of it: command line and `padan.toml`, validated whole.
 //! The only reader of the environment.
 
+mod access;
 mod args;
 mod file;
 mod keys;
@@ -13,6 +14,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use access::{AccessConfig, AccessTable, CertifiedClients, ClientTable, LimitsTable};
 pub use args::{
     Args, AssessArgs, AuditCommand, AuditVerifyArgs, CertsCommand, CertsDevArgs, Command, DemoArgs,
     EvaluateArgs, KeysCommand, KeysFolder, LoadArgs, LoadClass, LoadMode, ModelsCommand, ServeArgs,
@@ -96,6 +98,8 @@ pub struct ServerConfig {
     pub drain_timeout: Duration,
     /// Requests in flight at once, over all connections.
     pub requests_max: usize,
+    /// Who may call, and how often.
+    pub access: AccessConfig,
 }
 
 /// PEM files for TLS.
@@ -113,8 +117,24 @@ impl Config {
     /// # Errors
     /// Every mistake that was found.
     pub fn load(shared: &SharedArgs) -> Result<Self, ConfigError> {
+        let file = ConfigFile::read(shared.config.as_deref()).map_err(|m| ConfigError(vec![m]))?;
+        Self::validate(shared, file)
+    }
+
+    /// The same for `padan serve`, whose addresses on the command line win: what is wrong with
+    /// them is found here, too.
+    ///
+    /// # Errors
+    /// Every mistake that was found.
+    pub fn load_to_serve(shared: &SharedArgs, args: &ServeArgs) -> Result<Self, ConfigError> {
         let mut file =
             ConfigFile::read(shared.config.as_deref()).map_err(|m| ConfigError(vec![m]))?;
+        file.server.listen = args.listen.unwrap_or(file.server.listen);
+        file.server.metrics_listen = args.metrics_listen.or(file.server.metrics_listen);
+        Self::validate(shared, file)
+    }
+
+    fn validate(shared: &SharedArgs, mut file: ConfigFile) -> Result<Self, ConfigError> {
         if let Some(embedder) = &shared.embedder {
             file.models.choose_embedder(embedder);
         }
@@ -148,6 +168,10 @@ impl Config {
                 .clone()
                 .unwrap_or_else(|| file.log.filter.clone()),
         };
+        mistakes.extend(access::exposed_records(
+            &config.server,
+            config.store.is_some(),
+        ));
         if mistakes.is_empty() {
             Ok(config)
         } else {
@@ -249,7 +273,9 @@ fn server(file: &ConfigFile, mistakes: &mut Vec<String>) -> ServerConfig {
         let mistake = "server.request_timeout_ms takes 1 or more, server.requests_max 1 to 100000";
         mistakes.push(mistake.to_owned());
     }
+    let access = access::access(&file.access, tls.is_some(), mistakes);
     ServerConfig {
+        access,
         listen: server.listen,
         metrics_listen: server.metrics_listen,
         tls,

@@ -1,6 +1,7 @@
 //! gRPC: each method converts, calls, converts. No decision is made here.
 
 mod admission;
+mod certificate;
 mod convert;
 mod deadline;
 mod endpoint;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::access::Caller;
+use crate::access::{Caller, Method, Refusal};
 use crate::audit::{Actor, Entry, Event, Text, Timestamp, WriterId};
 use crate::embed::{ContractId, NotATemplate, Template};
 use crate::keys::{
@@ -142,6 +142,26 @@ impl Records {
             role: Text::fitted("padan"),
         };
         Entry::new(event, Timestamp::now(), actor, self.writer.clone())
+    }
+
+    /// An entry of this moment about a call of `method` that was refused at the door.
+    #[must_use]
+    pub fn refusal_entry(&self, refusal: &Refusal, method: &Method) -> Entry {
+        let actor = refusal.actor();
+        let mut entry = Entry::new(
+            Event::CallRefused,
+            Timestamp::now(),
+            actor,
+            self.writer.clone(),
+        );
+        entry.office = refusal.office();
+        entry.details = [
+            ("method", method.path().as_str()),
+            ("reason", refusal.reason()),
+        ]
+        .map(|(key, value)| (Text::fitted(key), Text::fitted(value)))
+        .into();
+        entry
     }
 
     /// What is enrolled of `subject` under `contract_id`, opened.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use padan::access::Limiter;
 use padan::app::App;
 use padan::embed::Template;
 use padan::engine::Class;
@@ -97,6 +98,9 @@ impl BenchServer {
                     request_timeout: config.request_timeout,
                     message_bytes_max: MESSAGE_BYTES_MAX,
                     metrics: app.metrics,
+                    directory: None,
+                    limiter: Arc::new(Limiter::new(config.access.limits)),
+                    records: None,
                 };
                 let template = reference_template(&verifier).await;
                 let service = TemplateService { verifier, template };

@@ -18,6 +18,25 @@ pub struct Method {
     pub lanes: Lanes,
 }
 
+impl Method {
+    /// Its row in the table by service and name, for example `FaceVerification/Verify`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.service, self.name)
+    }
+
+    /// Samples for which there must be room before its body is read. Where references are kept,
+    /// the other side of a verification is one of them, and only the probe needs a lane.
+    #[must_use]
+    pub fn samples(&self, references_are_kept: bool) -> Lanes {
+        if references_are_kept && self.name == "Verify" {
+            1
+        } else {
+            self.lanes
+        }
+    }
+}
+
 const fn row(
     service: &'static str,
     name: &'static str,
@@ -98,6 +117,20 @@ mod tests {
             "/padan.v1.FaceVerification",
         ] {
             assert_eq!(method(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_verification_needs_one_lane_where_references_are_kept() {
+        let samples = |path, kept| method(path).map(|method| method.samples(kept));
+        for (path, without, with) in [
+            ("/padan.v1.FaceVerification/Verify", 2, 1),
+            ("/padan.v1.FaceVerification/AssessCapture", 1, 1),
+            ("/padan.v1.FaceVerification/GetServiceInfo", 0, 0),
+            ("/padan.v1.Enrollment/Put", 1, 1),
+        ] {
+            assert_eq!(samples(path, false), Some(without), "{path}");
+            assert_eq!(samples(path, true), Some(with), "{path}");
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::client::{self, Pair};
 use super::{ANSWER_NO, Failure, Outcome};
 use crate::app::App;
-use crate::config::{Config, DemoArgs};
+use crate::config::{AccessConfig, Config, DemoArgs};
 use crate::grpc::{self, proto};
 use crate::report::{self, Comparison};
 
@@ -40,6 +40,7 @@ async fn demo(args: &DemoArgs, config: &Config) -> Outcome {
     let (stop, stopped) = oneshot::channel::<()>();
     let mut server_config = config.server.clone();
     server_config.tls = None;
+    server_config.access = AccessConfig::default();
     let server = tokio::spawn(async move {
         // The sender lives until the pairs are done; an error means that it is gone: stop.
         let shutdown = async { drop(stopped.await) };

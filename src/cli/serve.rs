@@ -5,16 +5,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Failure, Outcome};
 use crate::app::App;
-use crate::config::{Config, ServeArgs};
+use crate::config::Config;
 use crate::grpc::{self, Drained};
 use crate::telemetry;
 
-pub fn run(args: &ServeArgs, mut config: Config) -> Outcome {
-    config.server.listen = args.listen.unwrap_or(config.server.listen);
-    config.server.metrics_listen = args.metrics_listen.or(config.server.metrics_listen);
+pub fn run(config: &Config) -> Outcome {
     telemetry::start_logging(config.log_format, &config.log_filter);
     forbid_dumps();
-    super::runtime()?.block_on(serve(&config))
+    super::runtime()?.block_on(serve(config))
 }
 
 /// A dump of this process would hold keys and, for the time of a request, faces.
@@ -91,6 +89,13 @@ fn warn_if_exposed(config: &Config) {
             address = %config.server.listen,
             "serving photographs of faces WITHOUT TLS beyond this machine: \
              set server.tls_certificate and server.tls_key"
+        );
+    }
+    if config.is_development_with_records() {
+        tracing::warn!(
+            address = %config.server.listen,
+            "DEVELOPMENT PROFILE: whoever reaches this address may do everything with the \
+             records, and the trail names nobody: set access.client_ca"
         );
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde::Deserialize;
 
-use super::{KeysTable, StoreTable, VerificationTable};
+use super::{AccessTable, KeysTable, StoreTable, VerificationTable};
 use crate::decision::PolicySpec;
 use crate::model::{Profile, ProviderKind};
 use crate::sample::decode::ImageLimits;
@@ -39,6 +39,8 @@ pub struct ConfigFile {
     pub limits: Limits,
     /// Addresses and times.
     pub server: Server,
+    /// Who may call, and how often.
+    pub access: AccessTable,
     /// Where the keys come from.
     pub keys: KeysTable,
     /// Where references and evidence are kept.
@@ -154,6 +156,7 @@ impl Default for ConfigFile {
             engine: Engine::default(),
             limits: Limits::default(),
             server: Server::default(),
+            access: AccessTable::default(),
             keys: KeysTable::default(),
             store: None,
             verification: VerificationTable::default(),

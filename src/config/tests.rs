@@ -148,3 +148,63 @@ fn the_documented_defaults_are_the_defaults() {
         defaults
     );
 }
+
+const STORE: &str = "[store]\nfile = 'padan.db'\n";
+
+fn serve_args(listen: Option<&str>) -> ServeArgs {
+    ServeArgs {
+        listen: listen.map(|address| address.parse().expect("an address")),
+        metrics_listen: None,
+    }
+}
+
+#[test]
+fn records_are_not_open_to_a_network() {
+    let open = "[server]\nlisten = '0.0.0.0:1'\n";
+    let certified = "
+        [server]
+        listen = '0.0.0.0:1'
+        tls_certificate = 'server.pem'
+        tls_key = 'server.key'
+        [access]
+        client_ca = 'ca.pem'
+        [[access.client]]
+        certificate = 'backend'
+        roles = ['backend']
+    ";
+    for text in [
+        open.to_owned(),
+        STORE.to_owned(),
+        format!("{STORE}{certified}"),
+        format!("{STORE}[server]\nlisten = '[::1]:1'"),
+    ] {
+        load(&text).expect("nobody else reaches the records");
+    }
+    let error = load(&format!("{STORE}{open}")).expect_err("open to all");
+    let error = error.to_string();
+    for part in ["0.0.0.0:1", "access.client_ca", "127.0.0.1"] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn an_address_on_the_command_line_is_checked_like_one_in_the_file() {
+    let load = |text: &str, listen| {
+        let mut config = None;
+        // The file is gone when this returns.
+        drop(load_with(text, |shared| {
+            config = Some(Config::load_to_serve(shared, &serve_args(listen)));
+        }));
+        config.expect("was loaded")
+    };
+    let config = load(STORE, None).expect("on this machine");
+    assert!(config.server.listen.ip().is_loopback());
+    assert!(config.is_development_with_records());
+    let error = load(STORE, Some("192.0.2.1:50051")).expect_err("beyond this machine");
+    assert!(error.to_string().contains("192.0.2.1:50051"), "{error}");
+    let open = format!("{STORE}[server]\nlisten = '0.0.0.0:1'");
+    let config = load(&open, Some("127.0.0.1:2")).expect("the command line wins");
+    assert_eq!(config.server.listen.port(), 2);
+    let config = load("", Some("0.0.0.0:3")).expect("there are no records");
+    assert!(!config.is_development_with_records());
+}

@@ -1,12 +1,13 @@
 //! Bind, announce, serve, drain.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
-use tonic::transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming};
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig, server::TcpIncoming};
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -16,8 +17,9 @@ use super::proto::results_server::ResultsServer;
 use super::proto::{self, face_verification_server::FaceVerificationServer};
 use super::results::ResultsService;
 use super::service::Service;
+use crate::access::Limiter;
 use crate::activation::Activation;
-use crate::config::{ServerConfig, TlsFiles};
+use crate::config::{CertifiedClients, ServerConfig, TlsFiles};
 use crate::telemetry::Metrics;
 use crate::verify::Verifier;
 
@@ -58,6 +60,15 @@ pub enum ServeError {
         /// What the system said.
         cause: std::io::Error,
     },
+    /// Everybody on a network could see and change the records.
+    #[error(
+        "the records are not served at {0}, beyond this machine, to clients without certificates: \
+         set access.client_ca, or listen on 127.0.0.1"
+    )]
+    Exposed(SocketAddr),
+    /// The listener has no address any more.
+    #[error("the listener has no address: {0}")]
+    Listener(#[from] std::io::Error),
     /// TLS or the transport failed.
     #[error("the gRPC server failed: {0}")]
     Transport(String),
@@ -86,13 +97,14 @@ pub struct Served {
 /// Serves on `listener` until `shutdown` is done, then answers what is in flight.
 ///
 /// # Errors
-/// When TLS cannot be set up or the listener fails.
+/// When TLS cannot be set up, the listener fails, or records would be open to a network.
 pub async fn serve(
     listener: TcpListener,
     config: &ServerConfig,
     served: Served,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Drained, ServeError> {
+    check_exposure(&listener, config, &served)?;
     let mut builder = Server::builder()
         .max_concurrent_streams(STREAMS_MAX)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -100,23 +112,16 @@ pub async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE));
     if let Some(files) = &config.tls {
-        builder = builder.tls_config(tls(files)?)?;
+        builder = builder.tls_config(tls(files, config.access.certified.as_ref())?)?;
     }
+    let door = door(config, &served);
+    let (places, message_bytes_max) = (Arc::clone(&door.places), door.message_bytes_max);
     let Served {
         verifier,
         activation,
         info,
         metrics,
     } = served;
-    let message_bytes_max = info.message_bytes_max();
-    let places = Arc::new(Semaphore::new(config.requests_max));
-    let door = DoorLayer {
-        places: Arc::clone(&places),
-        verifier: Arc::clone(&verifier),
-        request_timeout: config.request_timeout,
-        message_bytes_max,
-        metrics: Arc::clone(&metrics),
-    };
     let (reporter, health) = tonic_health::server::health_reporter();
     let service = Service {
         verifier: Arc::clone(&verifier),
@@ -157,6 +162,35 @@ pub async fn serve(
     }
 }
 
+/// The configuration was checked when it was read; this is the address that was really taken.
+fn check_exposure(
+    listener: &TcpListener,
+    config: &ServerConfig,
+    served: &Served,
+) -> Result<(), ServeError> {
+    let address = listener.local_addr()?;
+    let is_open = config.access.certified.is_none() && !address.ip().is_loopback();
+    if is_open && served.activation.is_some() {
+        return Err(ServeError::Exposed(address));
+    }
+    Ok(())
+}
+
+fn door(config: &ServerConfig, served: &Served) -> DoorLayer {
+    let certified = config.access.certified.as_ref();
+    let activation = served.activation.as_ref();
+    DoorLayer {
+        places: Arc::new(Semaphore::new(config.requests_max)),
+        verifier: Arc::clone(&served.verifier),
+        request_timeout: config.request_timeout,
+        message_bytes_max: served.info.message_bytes_max(),
+        metrics: Arc::clone(&served.metrics),
+        directory: certified.map(|certified| Arc::new(certified.directory.clone())),
+        limiter: Arc::new(Limiter::new(config.access.limits)),
+        records: activation.map(|activation| Arc::clone(activation.records())),
+    }
+}
+
 type ServerTask = tokio::task::JoinHandle<Result<(), tonic::transport::Error>>;
 
 /// Waits until every request in flight is answered. Streams of health and reflection may stay open
@@ -190,7 +224,10 @@ fn ended_with(
     }
 }
 
-fn tls(files: &TlsFiles) -> Result<ServerTlsConfig, ServeError> {
+fn tls(
+    files: &TlsFiles,
+    certified: Option<&CertifiedClients>,
+) -> Result<ServerTlsConfig, ServeError> {
     let read = |path: &std::path::Path| {
         std::fs::read(path).map_err(|cause| ServeError::TlsFile {
             path: path.display().to_string(),
@@ -198,7 +235,12 @@ fn tls(files: &TlsFiles) -> Result<ServerTlsConfig, ServeError> {
         })
     };
     let identity = Identity::from_pem(read(&files.certificate)?, read(&files.key)?);
-    Ok(ServerTlsConfig::new().identity(identity))
+    let tls = ServerTlsConfig::new().identity(identity);
+    Ok(match certified {
+        // Without such a certificate there is no connection.
+        Some(certified) => tls.client_ca_root(Certificate::from_pem(read(&certified.ca)?)),
+        None => tls,
+    })
 }
 
 /// Reflection in both versions of its protocol: older clients know v1alpha only.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::access::Refusal;
 use crate::activation::{ActivationError, RedeemError};
 use crate::records::RecordsError;
 use crate::sample::SampleRole;
@@ -61,6 +62,30 @@ pub fn busy(retry_after: Duration) -> Status {
         retry_after.as_millis()
     );
     Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// `RESOURCE_EXHAUSTED` with `RetryInfo` for a caller that calls too often; others may go on.
+#[must_use]
+pub fn rate_limited(retry_after: Duration) -> Status {
+    let mut details = error_info("RATE_LIMITED");
+    details.set_retry_info(Some(retry_after));
+    let message = format!(
+        "too many calls a minute; try again in {} ms",
+        // Not before it can succeed.
+        retry_after.as_millis().saturating_add(1)
+    );
+    Status::with_error_details(Code::ResourceExhausted, message, details)
+}
+
+/// A call that its caller may not make.
+#[must_use]
+pub fn refused(refusal: &Refusal) -> Status {
+    let code = match refusal {
+        Refusal::UnreadableCertificate | Refusal::UnknownCertificate(_) => Code::Unauthenticated,
+        Refusal::RoleNotAllowed { .. } => Code::PermissionDenied,
+        Refusal::UnknownRole => Code::InvalidArgument,
+    };
+    Status::with_error_details(code, refusal.to_string(), error_info(refusal.reason()))
 }
 
 /// `DEADLINE_EXCEEDED`.

@@ -10,6 +10,7 @@
 
 mod support;
 
+mod access;
 mod activation;
 mod audit;
 mod bad_input;
