@@ -1,6 +1,7 @@
 //! gRPC: each method converts, calls, converts. No decision is made here.
 
 mod admission;
+mod audit;
 mod convert;
 mod deadline;
 mod endpoint;
@@ -37,6 +38,7 @@ impl std::fmt::Debug for proto::Subject {
 }
 
 pub use admission::DoorLayer;
+pub use audit::AuditService;
 pub use convert::{requests, responses};
 pub use deadline::parse_timeout;
 pub use endpoint::{InvalidUrl, endpoint};
