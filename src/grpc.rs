@@ -2,6 +2,7 @@
 
 mod admission;
 mod certificate;
+mod audit;
 mod convert;
 mod deadline;
 mod endpoint;
@@ -39,6 +40,7 @@ impl std::fmt::Debug for proto::Subject {
 }
 
 pub use admission::DoorLayer;
+pub use audit::AuditService;
 pub use convert::{requests, responses};
 pub use deadline::parse_timeout;
 pub use endpoint::{InvalidUrl, endpoint};

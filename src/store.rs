@@ -20,6 +20,7 @@ mod open;
 mod partitions;
 mod retention;
 mod reviews;
+mod spans;
 mod sql;
 mod sql_store;
 mod subjects;
@@ -38,12 +39,13 @@ pub use error::StoreError;
 pub use open::{Location, Settings};
 pub use retention::{Expired, Retention};
 pub use reviews::{DecideReview, NewReview, NextReview, Review, ReviewOutcome};
+pub use spans::Window;
 pub use sql_store::SqlStore;
 pub use subjects::{
     Changed, DeleteReferences, PutReference, Reference, Rewrap, SetBlocked, Subject, SubjectStatus,
     WrappedKey,
 };
-pub use trail::{EntryQuery, Selection, StoredCheckpoint, StoredEntry};
+pub use trail::{EntryColumns, EntryQuery, Selection, StoredCheckpoint, StoredEntry};
 
 use crate::audit::{ChainHead, Entry, WriterId};
 use crate::subject::SubjectHash;
@@ -171,12 +173,18 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<StoredCheckpoint>, StoreError>;
 
-    /// The subjects with an entry from `from_us` and before `until_us` (microseconds since 1970,
-    /// UTC), each once, in order, after one.
+    /// The first and the last sequence of a writer's entries, of all or of those from one time on
+    /// and before another (microseconds since 1970, UTC). None: it has no entry there.
+    async fn span(
+        &self,
+        writer: &WriterId,
+        times: Option<(i64, i64)>,
+    ) -> Result<Option<(u64, u64)>, StoreError>;
+
+    /// The subjects with an entry in a window, each once, in order, after one.
     async fn subjects_touched(
         &self,
-        from_us: i64,
-        until_us: i64,
+        window: &Window,
         after: Option<SubjectHash>,
         limit: u32,
     ) -> Result<Vec<SubjectHash>, StoreError>;

@@ -16,6 +16,18 @@ const LABEL: &str = "padan audit checkpoint v1";
 pub struct Signature([u8; 64]);
 
 impl Signature {
+    /// A signature as it was stored.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 64]) -> Self {
+        Self(bytes)
+    }
+
+    /// The signature to store.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 64] {
+        &self.0
+    }
+
     pub(super) fn of(message: &[u8], key: &SigningKey) -> Self {
         Self(key.sign(message))
     }

@@ -184,6 +184,12 @@ fn internal(cause: &str) -> Status {
     Status::with_error_details(Code::Internal, message, error_info("INTERNAL"))
 }
 
+/// A status with the reason that `ErrorInfo` names.
+#[must_use]
+pub fn with_reason(code: Code, message: &str, reason: &str) -> Status {
+    Status::with_error_details(code, message, error_info(reason))
+}
+
 fn error_info(reason: &str) -> ErrorDetails {
     ErrorDetails::with_error_info(reason, DOMAIN, [])
 }

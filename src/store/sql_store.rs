@@ -11,6 +11,7 @@ use super::group::{Change, Group};
 use super::partitions::Months;
 use super::retention::{self, Expired, Retention};
 use super::reviews::{DecideReview, NextReview, Review, ReviewOutcome};
+use super::spans::{self, Window};
 use super::sql::{Pool, values};
 use super::subjects::{
     self, Changed, DeleteReferences, PutReference, Reference, Rewrap, RewrapStep, SetBlocked,
@@ -215,14 +216,21 @@ impl Store for SqlStore {
         trail::checkpoints(&self.pool, writer, from, limit).await
     }
 
+    async fn span(
+        &self,
+        writer: &WriterId,
+        times: Option<(i64, i64)>,
+    ) -> Result<Option<(u64, u64)>, StoreError> {
+        spans::span(&self.pool, writer, times).await
+    }
+
     async fn subjects_touched(
         &self,
-        from_us: i64,
-        until_us: i64,
+        window: &Window,
         after: Option<SubjectHash>,
         limit: u32,
     ) -> Result<Vec<SubjectHash>, StoreError> {
-        trail::subjects_touched(&self.pool, from_us, until_us, after, limit).await
+        spans::subjects_touched(&self.pool, window, after, limit).await
     }
 
     async fn expire(&self, retention: Retention) -> Result<Expired, StoreError> {

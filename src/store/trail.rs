@@ -7,7 +7,7 @@ use super::decisions::RequestKey;
 use super::error::StoreError;
 use super::group::Change;
 use super::sql::{Pool, Row, values};
-use crate::audit::{ChainHash, ChainHead, Entry, WriterId};
+use crate::audit::{ChainHash, ChainHead, Entry, Text, WriterId};
 use crate::subject::SubjectHash;
 
 /// An entry as stored.
@@ -21,6 +21,36 @@ pub struct StoredEntry {
     pub text: String,
     /// The chain's hash up to and with it.
     pub hash: ChainHash,
+    /// By what it is found.
+    pub columns: EntryColumns,
+}
+
+/// What the database finds an entry by: copies of what its text says. No hash covers them, so
+/// whoever checks a chain compares them with the text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EntryColumns {
+    /// Whom it is about: the subject's hash.
+    pub subject: Option<Vec<u8>>,
+    /// In which office.
+    pub office: Option<String>,
+    /// The name in the caller's certificate.
+    pub caller: Option<String>,
+    /// The caller's request id.
+    pub request_id: Option<String>,
+}
+
+impl EntryColumns {
+    /// The columns of an entry.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Self {
+        let owned = |text: &Option<Text>| text.as_ref().map(ToString::to_string);
+        Self {
+            subject: entry.subject.map(|subject| subject.as_bytes().to_vec()),
+            office: owned(&entry.office),
+            caller: owned(&entry.actor.certificate),
+            request_id: owned(&entry.request),
+        }
+    }
 }
 
 /// A signed checkpoint as stored.
@@ -32,6 +62,8 @@ pub struct StoredCheckpoint {
     pub hash: ChainHash,
     /// When it was signed, in microseconds since 1970, UTC.
     pub at_us: i64,
+    /// The public key that signed.
+    pub key: Vec<u8>,
     /// The signature.
     pub signature: Vec<u8>,
 }
@@ -90,14 +122,15 @@ impl Change for StoredCheckpoint {
 
     async fn apply(&self, write: &mut Write) -> Result<(), StoreError> {
         // One checkpoint for an entry is enough.
-        const PUT: &str = "INSERT INTO checkpoints (writer, sequence, hash, at_us, signature)
-            VALUES ($1, $2, $3, $4, $5) ON CONFLICT (writer, sequence) DO NOTHING";
+        const PUT: &str = "INSERT INTO checkpoints (writer, sequence, hash, at_us, key, signature)
+            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (writer, sequence) DO NOTHING";
         let Position { writer, sequence } = &self.position;
         let values = values![
             writer.as_str(),
             *sequence,
             self.hash.as_bytes(),
             self.at_us,
+            &self.key,
             &self.signature
         ];
         write.execute(PUT, values).await.map(drop)
@@ -108,7 +141,8 @@ impl Change for StoredCheckpoint {
 macro_rules! select_entries {
     ($condition:literal) => {
         concat!(
-            "SELECT writer, sequence, at_us, entry, hash FROM audit_entries
+            "SELECT writer, sequence, at_us, entry, hash, subject, office, caller, request_id
+            FROM audit_entries
             WHERE at_us >= $1 AND at_us < $2 AND (at_us, writer, sequence) > ($3, $4, $5)",
             $condition,
             " ORDER BY at_us, writer, sequence LIMIT $6"
@@ -159,8 +193,9 @@ pub(super) async fn chain(
     from: u64,
     limit: u32,
 ) -> Result<Vec<StoredEntry>, StoreError> {
-    const SELECT: &str = "SELECT writer, sequence, at_us, entry, hash FROM audit_entries
-        WHERE writer = $1 AND sequence >= $2 ORDER BY sequence LIMIT $3";
+    const SELECT: &str = "SELECT writer, sequence, at_us, entry, hash, subject, office, caller,
+        request_id FROM audit_entries
+        WHERE writer = $1 AND sequence >= $2 ORDER BY sequence, at_us LIMIT $3";
     let rows = pool
         .rows(SELECT, values![writer.as_str(), from, limit])
         .await?;
@@ -173,6 +208,12 @@ fn entry_of(row: &Row) -> Result<StoredEntry, StoreError> {
         at_us: row.int(2)?,
         text: row.text(3)?,
         hash: ChainHash::from_bytes(row.hash(4)?),
+        columns: EntryColumns {
+            subject: row.bytes_or_null(5)?,
+            office: row.text_or_null(6)?,
+            caller: row.text_or_null(7)?,
+            request_id: row.text_or_null(8)?,
+        },
     })
 }
 
@@ -198,7 +239,7 @@ pub(super) async fn checkpoints(
     from: u64,
     limit: u32,
 ) -> Result<Vec<StoredCheckpoint>, StoreError> {
-    const SELECT: &str = "SELECT writer, sequence, hash, at_us, signature FROM checkpoints
+    const SELECT: &str = "SELECT writer, sequence, hash, at_us, key, signature FROM checkpoints
         WHERE writer = $1 AND sequence >= $2 ORDER BY sequence LIMIT $3";
     let rows = pool
         .rows(SELECT, values![writer.as_str(), from, limit])
@@ -208,24 +249,9 @@ pub(super) async fn checkpoints(
             position: Position::read(row, 0, 1)?,
             hash: ChainHash::from_bytes(row.hash(2)?),
             at_us: row.int(3)?,
-            signature: row.bytes(4)?,
+            key: row.bytes(4)?,
+            signature: row.bytes(5)?,
         })
     };
     rows.iter().map(one).collect()
-}
-
-/// The subjects with an entry in a window of time, each once, in order, after one.
-pub(super) async fn subjects_touched(
-    pool: &Pool,
-    from_us: i64,
-    until_us: i64,
-    after: Option<SubjectHash>,
-    limit: u32,
-) -> Result<Vec<SubjectHash>, StoreError> {
-    const SELECT: &str = "SELECT DISTINCT subject FROM audit_entries
-        WHERE at_us >= $1 AND at_us < $2 AND subject > $3 ORDER BY subject LIMIT $4";
-    let after = after.map_or(Vec::new(), |subject| subject.as_bytes().to_vec());
-    let values = values![from_us, until_us, &after, limit];
-    let rows = pool.rows(SELECT, values).await?;
-    rows.iter().map(|row| row.subject(0)).collect()
 }

@@ -4,7 +4,7 @@ use padan::audit::{ChainHash, Timestamp};
 use padan::store::{
     Attempts, Consent, DecideReview, EntryQuery, Expired, GrantConsent, Granted, NextReview,
     Position, Retention, Review, ReviewOutcome, Selection, SqlStore, Store, StoreError,
-    StoredCheckpoint, WithdrawConsent,
+    StoredCheckpoint, Window, WithdrawConsent,
 };
 
 use super::decisions::redemption;
@@ -227,14 +227,20 @@ async fn entries_are_found_by_whom_where_and_request(home: &Home) {
         ..query(Selection::All)
     };
     assert_eq!(found(&store, &before).await, [0; 0]);
-    let touched = store.subjects_touched(NOW, NOW + 1, None, 10).await;
+    let window = |from_us, until_us, writer: Option<&str>| Window {
+        from_us,
+        until_us,
+        writer: writer.map(name),
+    };
+    let all = window(NOW, NOW + 1, None);
+    let touched = store.subjects_touched(&all, None, 10).await;
     assert_eq!(touched, Ok(vec![subject(1), subject(2)]));
-    let rest = store.subjects_touched(NOW, NOW + 1, Some(subject(1)), 10);
-    assert_eq!(rest.await, Ok(vec![subject(2)]));
-    assert_eq!(
-        store.subjects_touched(0, NOW, None, 10).await,
-        Ok(Vec::new())
-    );
+    let rest = store.subjects_touched(&all, Some(subject(1)), 10).await;
+    assert_eq!(rest, Ok(vec![subject(2)]));
+    for empty in [window(0, NOW, None), window(NOW, NOW + 1, Some("other"))] {
+        let touched = store.subjects_touched(&empty, None, 10).await;
+        assert_eq!(touched, Ok(Vec::new()));
+    }
 }
 
 async fn pages_of_entries_leave_nothing_out(home: &Home) {
@@ -313,6 +319,7 @@ async fn checkpoints_come_back(home: &Home) {
         },
         hash: ChainHash::genesis(&name("a")),
         at_us: NOW,
+        key: vec![8; 32],
         signature: vec![9; 64],
     };
     for sequence in [1, 5, 9, 5] {

@@ -149,6 +149,7 @@ CREATE TABLE checkpoints (
     sequence BIGINT NOT NULL,
     hash BYTEA NOT NULL,
     at_us BIGINT NOT NULL,
+    key BYTEA NOT NULL,
     signature BYTEA NOT NULL,
     PRIMARY KEY (writer, sequence)
 );

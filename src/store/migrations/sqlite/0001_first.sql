@@ -133,6 +133,7 @@ CREATE TABLE checkpoints (
     sequence INTEGER NOT NULL,
     hash BLOB NOT NULL,
     at_us INTEGER NOT NULL,
+    key BLOB NOT NULL,
     signature BLOB NOT NULL,
     PRIMARY KEY (writer, sequence)
 ) STRICT;

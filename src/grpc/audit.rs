@@ -1,0 +1,265 @@
+//! The trail over gRPC: each method converts, notes who asks, calls, converts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status};
+
+use super::convert::audit as convert;
+use super::proto::audit_server::Audit;
+use super::proto::verify_chain_response::Event as VerifyEvent;
+use super::{proto, status};
+use crate::access::Caller;
+use crate::audit::Timestamp;
+use crate::keys::PublicKey;
+use crate::records::Records;
+use crate::store::StoreError;
+use crate::trail::{BreachScope, Export, Journal, Trail, TrailError, Verification};
+
+/// Checks, exports and scopes at a time: each reads much of the database.
+const SCANS_MAX: usize = 2;
+
+/// When the next one may have room.
+const SCAN_RETRY: Duration = Duration::from_secs(10);
+
+/// Messages that wait for a slow client.
+const WAITING_MAX: usize = 4;
+
+/// The service `Audit`.
+pub struct AuditService {
+    trail: Arc<Trail>,
+    scans: Arc<Semaphore>,
+}
+
+type Answers<T> = ReceiverStream<Result<T, Status>>;
+type Sender<T> = mpsc::Sender<Result<T, Status>>;
+
+impl AuditService {
+    /// The service on these records. `older_keys`: see [`Trail::new`].
+    #[must_use]
+    pub fn new(records: Arc<Records>, journal: Journal, older_keys: &[PublicKey]) -> Self {
+        Self {
+            trail: Arc::new(Trail::new(records, journal, older_keys)),
+            scans: Arc::new(Semaphore::new(SCANS_MAX)),
+        }
+    }
+
+    fn scan(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let permit = Arc::clone(&self.scans).try_acquire_owned();
+        permit.map_err(|_| status::busy(SCAN_RETRY))
+    }
+
+    /// Refuses, with an entry, a caller that has an office of its own.
+    async fn refuse_office(&self, caller: &Caller, method: &'static str) -> Result<(), Status> {
+        match caller.office {
+            None => Ok(()),
+            Some(_) => Err(self.refusal(caller, method).await),
+        }
+    }
+
+    async fn refusal(&self, caller: &Caller, method: &'static str) -> Status {
+        const REASON: &str = "OTHER_OFFICE";
+        match self.trail.note_refusal(caller, method, REASON).await {
+            Err(error) => from_trail(&error),
+            Ok(()) => status::with_reason(
+                Code::PermissionDenied,
+                "the caller may read the trail of its own office only: name that office in Query",
+                REASON,
+            ),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Audit for AuditService {
+    type VerifyChainStream = Answers<proto::VerifyChainResponse>;
+    type ExportStream = Answers<proto::ExportResponse>;
+    type BreachScopeStream = Answers<proto::BreachScopeResponse>;
+
+    async fn verify_chain(
+        &self,
+        request: Request<proto::VerifyChainRequest>,
+    ) -> Result<Response<Self::VerifyChainStream>, Status> {
+        let caller = caller(&request)?;
+        let part = convert::part(request.into_inner().part).map_err(status::invalid)?;
+        let permit = self.scan()?;
+        let noted = self.trail.note_verify(&caller, &part).await;
+        noted.map_err(|error| from_trail(&error))?;
+        let verification = self.trail.verify(&part).await;
+        let verification = verification.map_err(|error| from_trail(&error))?;
+        Ok(stream(permit, |answers| {
+            send_reports(verification, answers)
+        }))
+    }
+
+    async fn query(
+        &self,
+        request: Request<proto::QueryRequest>,
+    ) -> Result<Response<proto::QueryResponse>, Status> {
+        let caller = caller(&request)?;
+        let keys = self.trail.records().keys();
+        let query = convert::query(request.into_inner(), keys, Timestamp::now());
+        let query = query.map_err(status::invalid)?;
+        let office = query.filter.office.as_ref().map_or("", |it| it.as_str());
+        if !caller.may_act_for(office) {
+            return Err(self.refusal(&caller, "Query").await);
+        }
+        let page = self.trail.query(&caller, &query).await;
+        let page = page.map_err(|error| from_trail(&error))?;
+        Ok(Response::new(convert::page(page, &query.filter)))
+    }
+
+    async fn export(
+        &self,
+        request: Request<proto::ExportRequest>,
+    ) -> Result<Response<Self::ExportStream>, Status> {
+        let caller = caller(&request)?;
+        let part = convert::part(request.into_inner().part).map_err(status::invalid)?;
+        self.refuse_office(&caller, "Export").await?;
+        let permit = self.scan()?;
+        let noted = self.trail.note_export(&caller, &part).await;
+        noted.map_err(|error| from_trail(&error))?;
+        let export = self.trail.export(&part).await;
+        let export = export.map_err(|error| from_trail(&error))?;
+        Ok(stream(permit, |answers| send_export(export, answers)))
+    }
+
+    async fn breach_scope(
+        &self,
+        request: Request<proto::BreachScopeRequest>,
+    ) -> Result<Response<Self::BreachScopeStream>, Status> {
+        let caller = caller(&request)?;
+        let question = convert::scope(request.into_inner()).map_err(status::invalid)?;
+        self.refuse_office(&caller, "BreachScope").await?;
+        let permit = self.scan()?;
+        let scope = self.trail.breach_scope(&caller, &question).await;
+        let scope = scope.map_err(|error| from_trail(&error))?;
+        Ok(stream(permit, |answers| send_scope(scope, answers)))
+    }
+}
+
+/// Answers from a task of its own, which ends when the client goes.
+fn stream<T, F>(
+    permit: OwnedSemaphorePermit,
+    work: impl FnOnce(Sender<T>) -> F,
+) -> Response<Answers<T>>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<(), StoreError>> + Send + 'static,
+{
+    let (answers, receiver) = mpsc::channel(WAITING_MAX);
+    let work = work(answers.clone());
+    tokio::spawn(async move {
+        let result = tokio::select! {
+            result = work => result,
+            () = answers.closed() => Ok(()),
+        };
+        if let Err(error) = result {
+            // When the client is gone, nobody has to know.
+            drop(answers.send(Err(from_store(&error))).await);
+        }
+        drop(permit);
+    });
+    Response::new(ReceiverStream::new(receiver))
+}
+
+async fn send_reports(
+    mut verification: Verification,
+    answers: Sender<proto::VerifyChainResponse>,
+) -> Result<(), StoreError> {
+    let entries = verification.entries();
+    loop {
+        let mut progress = |rows| {
+            let progress = VerifyEvent::Progress(proto::VerifyProgress { rows, entries });
+            let event = Some(progress);
+            // Progress that nobody takes in time is left out.
+            drop(answers.try_send(Ok(proto::VerifyChainResponse { event })));
+        };
+        let Some(report) = verification.next(&mut progress).await? else {
+            return Ok(());
+        };
+        let event = Some(VerifyEvent::Chain(convert::chain_report(&report)));
+        let answer = proto::VerifyChainResponse { event };
+        if answers.send(Ok(answer)).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+async fn send_export(
+    mut export: Export,
+    answers: Sender<proto::ExportResponse>,
+) -> Result<(), StoreError> {
+    while let Some(piece) = export.next().await? {
+        let answer = proto::ExportResponse {
+            data: piece.into_bytes(),
+        };
+        if answers.send(Ok(answer)).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+async fn send_scope(
+    mut scope: BreachScope,
+    answers: Sender<proto::BreachScopeResponse>,
+) -> Result<(), StoreError> {
+    let mut total = 0;
+    while let Some(subjects) = scope.next().await? {
+        total += subjects.len() as u64;
+        let answer = proto::BreachScopeResponse {
+            subject_hashes: subjects.iter().map(ToString::to_string).collect(),
+            total: None,
+        };
+        if answers.send(Ok(answer)).await.is_err() {
+            return Ok(());
+        }
+    }
+    let last = proto::BreachScopeResponse {
+        subject_hashes: Vec::new(),
+        total: Some(total),
+    };
+    // When the client is gone, nobody has to know.
+    drop(answers.send(Ok(last)).await);
+    Ok(())
+}
+
+/// Who calls, as the door found out.
+fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
+    let caller = request.extensions().get::<Caller>().cloned();
+    caller.ok_or_else(|| Status::internal("the caller was not found out"))
+}
+
+fn from_trail(error: &TrailError) -> Status {
+    let text = error.to_string();
+    match error {
+        TrailError::Store(error) => from_store(error),
+        TrailError::UnknownWriter(_) => status::with_reason(Code::NotFound, &text, "NO_SUCH_CHAIN"),
+        TrailError::BeyondEnd { .. } => {
+            status::with_reason(Code::OutOfRange, &text, "BEYOND_THE_CHAIN")
+        }
+        TrailError::Header(_) => {
+            status::with_reason(Code::FailedPrecondition, &text, "TOO_MANY_CHAINS")
+        }
+        TrailError::Journal(_) => {
+            // Names folders of the server: for its log.
+            tracing::error!(%error, "the journal failed");
+            let message = "the server cannot read its journal: see its log";
+            status::with_reason(Code::Unavailable, message, "JOURNAL_FAILED")
+        }
+    }
+}
+
+fn from_store(error: &StoreError) -> Status {
+    tracing::error!(%error, "the audit trail could not be read or written");
+    let code = if error.retryable() {
+        Code::Unavailable
+    } else {
+        Code::Internal
+    };
+    let message = "the server's database failed; nothing was answered: see its log";
+    status::with_reason(code, message, "STORE_FAILED")
+}

@@ -1,0 +1,164 @@
+//! Checkpoints: signed now and then, kept in the database and in the journal.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::MissedTickBehavior;
+
+use super::TrailError;
+use super::journal::{CHECKPOINTS_FILE, Journal, JournalError};
+use crate::audit::{ChainHead, Checkpoint, Signature, Timestamp, WriterId};
+use crate::keys::PublicKey;
+use crate::records::Records;
+use crate::store::{Position, StoreError, StoredCheckpoint};
+
+/// A checkpoint in the form of the store.
+#[must_use]
+pub fn stored_checkpoint(checkpoint: &Checkpoint) -> StoredCheckpoint {
+    StoredCheckpoint {
+        position: Position {
+            writer: checkpoint.writer.clone(),
+            sequence: checkpoint.sequence,
+        },
+        hash: checkpoint.hash,
+        at_us: checkpoint.time.microseconds(),
+        key: checkpoint.key.as_bytes().to_vec(),
+        signature: checkpoint.signature.as_bytes().to_vec(),
+    }
+}
+
+/// A checkpoint as it was signed; none when the row cannot be one. The signature is not checked.
+#[must_use]
+pub fn checkpoint_of(stored: &StoredCheckpoint) -> Option<Checkpoint> {
+    let key = stored.key.as_slice().try_into().ok()?;
+    let signature = stored.signature.as_slice().try_into().ok()?;
+    Some(Checkpoint {
+        hash: stored.hash,
+        key: PublicKey::from_bytes(key).ok()?,
+        sequence: stored.position.sequence,
+        signature: Signature::from_bytes(signature),
+        time: Timestamp::from_microseconds(stored.at_us).ok()?,
+        writer: stored.position.writer.clone(),
+    })
+}
+
+/// What the journal says of checkpoints.
+#[derive(Debug, Default)]
+pub(super) struct Journaled {
+    /// The furthest of each writer, with its line.
+    pub furthest: BTreeMap<WriterId, (u64, Checkpoint)>,
+    /// Whether the file ended within a line.
+    pub is_torn: bool,
+}
+
+/// Reads the checkpoints of the journal, in memory for one a writer. It blocks on the disk.
+pub(super) fn journaled(journal: &Journal) -> Result<Journaled, JournalError> {
+    let mut lines = journal.lines(CHECKPOINTS_FILE)?;
+    let mut found = Journaled::default();
+    while let Some(line) = lines.next() {
+        let line = line?;
+        let Ok(checkpoint) = Checkpoint::parse(&line.text) else {
+            return Err(lines.damaged(line.number));
+        };
+        let furthest = found.furthest.get(&checkpoint.writer);
+        if furthest.is_none_or(|(_, known)| known.sequence <= checkpoint.sequence) {
+            let writer = checkpoint.writer.clone();
+            found.furthest.insert(writer, (line.number, checkpoint));
+        }
+    }
+    found.is_torn = lines.is_torn();
+    Ok(found)
+}
+
+/// Does what blocks on the disk on a thread for that.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
+) -> Result<T, TrailError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result?),
+        // Only when the runtime ends.
+        Err(_) => Err(StoreError::Closed.into()),
+    }
+}
+
+/// Signs where this process's chain stands, whenever it grew and a period is over.
+#[derive(Debug)]
+pub struct Checkpointer {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<Result<(), TrailError>>,
+}
+
+impl Checkpointer {
+    /// Starts the task on this runtime. It signs at once, then every `period`.
+    #[must_use]
+    pub fn start(records: Arc<Records>, journal: Journal, period: Duration) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let signer = Signer {
+            records,
+            journal,
+            last: 0,
+        };
+        let task = tokio::spawn(signer.run(period, stopped));
+        Self { stop, task }
+    }
+
+    /// Signs a last time, and ends. Called when nothing writes to the chain any more and before
+    /// the store is closed.
+    ///
+    /// # Errors
+    /// When the last checkpoint could not be kept; those before are.
+    pub async fn stop(self) -> Result<(), TrailError> {
+        self.stop.send_replace(true);
+        // A panic of the task is a bug of ours; the checkpoints before are kept.
+        self.task.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+struct Signer {
+    records: Arc<Records>,
+    journal: Journal,
+    /// The last sequence that this process signed.
+    last: u64,
+}
+
+impl Signer {
+    async fn run(
+        mut self,
+        period: Duration,
+        mut stopped: watch::Receiver<bool>,
+    ) -> Result<(), TrailError> {
+        let mut ticks = tokio::time::interval(period);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                // An error means that the owner is gone: stop as well.
+                _ = stopped.changed() => return self.sign().await,
+            }
+            if let Err(error) = self.sign().await {
+                tracing::warn!(%error, "no checkpoint of the audit trail; padan tries again");
+            }
+        }
+    }
+
+    async fn sign(&mut self) -> Result<(), TrailError> {
+        let heads = self.records.store().heads().await?;
+        let is_own = |head: &ChainHead| head.writer == *self.records.writer();
+        let grown = heads.into_iter().find(is_own);
+        let Some(head) = grown.filter(|head| head.sequence > self.last) else {
+            return Ok(());
+        };
+        let key = self.records.keys().audit_key();
+        let checkpoint = Checkpoint::sign(&head, Timestamp::now(), key);
+        let stored = stored_checkpoint(&checkpoint);
+        self.records.store().put_checkpoint(stored).await?;
+        let journal = self.journal.clone();
+        let line = checkpoint.to_text();
+        blocking(move || journal.append(CHECKPOINTS_FILE, &line)).await?;
+        self.last = head.sequence;
+        Ok(())
+    }
+}
