@@ -165,6 +165,8 @@ impl Maker<'_> {
             subject,
             office: context.office.as_str().to_owned(),
             captured_by: text_or_empty(context.operator.as_ref()),
+            purpose: context.purpose.as_str().to_owned(),
+            device: context.device.as_str().to_owned(),
             reasons: names.join(","),
             evidence: None,
             created_us: microseconds(self.now),
