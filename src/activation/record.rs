@@ -192,6 +192,7 @@ impl Maker<'_> {
             office: context.office.as_str().to_owned(),
             purpose: context.purpose.as_str().to_owned(),
             decision,
+            review: None,
             request_id: self.ask.request_id.as_str().to_owned(),
             nonce,
             issued: self.now,

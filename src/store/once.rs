@@ -63,7 +63,7 @@ impl<C: Counted> Change for Once<C> {
         let RequestKey { caller, id } = &self.request;
         let values = values![caller, id, &self.body_digest, &self.reply, self.at_us];
         if write.execute(CLAIM, values).await? == 0 {
-            return self.before(write).await;
+            return before(self, write).await;
         }
         let outcome = self.change.apply(write).await?;
         if let Some(counts) = C::counts(&outcome) {
@@ -76,21 +76,23 @@ impl<C: Counted> Change for Once<C> {
     }
 }
 
-impl<C: Counted> Once<C> {
-    async fn before(&self, write: &mut Write) -> Result<OnceOutcome<C::Outcome>, StoreError> {
-        const SELECT: &str =
-            "SELECT body_digest, reply FROM requests WHERE caller = $1 AND request_id = $2";
-        let RequestKey { caller, id } = &self.request;
-        let row = write.row(SELECT, values![caller, id]).await?;
-        // Deleted between the two statements, because it was old: the next try claims it.
-        let row = row.ok_or(StoreError::Conflict)?;
-        // Keyed digests of bodies that the caller sent: nothing secret is compared.
-        if row.hash(0)? != self.body_digest {
-            return Ok(OnceOutcome::OtherBody);
-        }
-        let (reply, counts) = parts(&row.bytes(1)?).ok_or_else(|| StoreError::column("reply"))?;
-        Ok(OnceOutcome::Before { reply, counts })
+/// What is kept under a request's id.
+async fn before<C: Counted>(
+    once: &Once<C>,
+    write: &mut Write,
+) -> Result<OnceOutcome<C::Outcome>, StoreError> {
+    const SELECT: &str =
+        "SELECT body_digest, reply FROM requests WHERE caller = $1 AND request_id = $2";
+    let RequestKey { caller, id } = &once.request;
+    let row = write.row(SELECT, values![caller, id]).await?;
+    // Deleted between the two statements, because it was old: the next try claims it.
+    let row = row.ok_or(StoreError::Conflict)?;
+    // Keyed digests of bodies that the caller sent: nothing secret is compared.
+    if row.hash(0)? != once.body_digest {
+        return Ok(OnceOutcome::OtherBody);
     }
+    let (reply, counts) = parts(&row.bytes(1)?).ok_or_else(|| StoreError::column("reply"))?;
+    Ok(OnceOutcome::Before { reply, counts })
 }
 
 /// The reply, the numbers, and how many they are in one byte.
