@@ -1,10 +1,13 @@
 //! gRPC: each method converts, calls, converts. No decision is made here.
 
 mod admission;
+mod caller;
 mod convert;
 mod deadline;
 mod endpoint;
 mod info;
+mod privacy;
+mod review;
 mod server;
 mod service;
 mod status;
@@ -41,6 +44,8 @@ pub use convert::{requests, responses};
 pub use deadline::parse_timeout;
 pub use endpoint::{InvalidUrl, endpoint};
 pub use info::{ServiceInfo, ServiceModel};
+pub use privacy::PrivacyService;
+pub use review::ReviewService;
 pub use server::{
     CONNECTION_WINDOW_BYTES, Drained, STREAM_WINDOW_BYTES, STREAMS_MAX, ServeError, serve,
 };

@@ -42,6 +42,26 @@ pub struct Asked {
     pub subject: SubjectHash,
 }
 
+/// Consents that were withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withdrawn {
+    /// How many held until then.
+    pub consents: u64,
+    /// For the person.
+    pub receipt: SignedReceipt,
+}
+
+/// A subject that was erased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasedSubject {
+    /// Whether there was a key to destroy.
+    pub had_key: bool,
+    /// References deleted.
+    pub references: u64,
+    /// For the person.
+    pub receipt: SignedReceipt,
+}
+
 /// Lines of an export as they are read, each without its newline. An error is the last one.
 pub type Lines = mpsc::Receiver<Result<String, PrivacyError>>;
 
@@ -81,7 +101,7 @@ impl Privacy {
         &self,
         asked: &Asked,
         consent: Option<&Text>,
-    ) -> Result<SignedReceipt, PrivacyError> {
+    ) -> Result<Withdrawn, PrivacyError> {
         let now = Timestamp::now();
         let mut entry = self.entry(Event::ConsentChanged, asked, now);
         let which = consent.map_or("all", Text::as_str);
@@ -93,16 +113,20 @@ impl Privacy {
             at_us: now.microseconds(),
             entry,
         };
-        let once = self.once(asked, "WithdrawConsent", consent, now, change);
-        let (time, ended) = match self.records.store().withdraw_consent_once(once).await? {
+        let named = consent.map_or("", Text::as_str);
+        let once = self.once(asked, ["WithdrawConsent", named], now, change);
+        let (time, consents) = match self.records.store().withdraw_consent_once(once).await? {
             OnceOutcome::Now(ended) => (now, ended),
             OnceOutcome::Before { reply, counts } => {
                 (time(&reply)?, counts.first().copied().unwrap_or_default())
             }
             OnceOutcome::OtherBody => return Err(PrivacyError::OtherBody),
         };
-        let counts = [("consents", ended)];
-        Ok(self.receipt(asked, Done::ConsentWithdrawn, time, consent, &counts))
+        let counts = [("consents", consents)];
+        let mut receipt = self.receipt(asked, Done::ConsentWithdrawn, time, &counts);
+        receipt.consent = consent.cloned();
+        let receipt = receipt.sign(self.records.keys().audit_key());
+        Ok(Withdrawn { consents, receipt })
     }
 
     /// Destroys the subject's key and deletes its references and cases. The erasure is on the
@@ -110,14 +134,14 @@ impl Privacy {
     ///
     /// # Errors
     /// When nothing was done, or nobody knows.
-    pub async fn erase(&self, asked: &Asked) -> Result<SignedReceipt, PrivacyError> {
+    pub async fn erase(&self, asked: &Asked) -> Result<ErasedSubject, PrivacyError> {
         let now = Timestamp::now();
         let change = Erase {
             subject: asked.subject,
             at_us: now.microseconds(),
             entry: self.entry(Event::SubjectErased, asked, now),
         };
-        let once = self.once(asked, "Erase", None, now, change);
+        let once = self.once(asked, ["Erase", ""], now, change);
         let erasure = |time: Timestamp| Erasure {
             subject: asked.subject,
             at_us: time.microseconds(),
@@ -137,7 +161,12 @@ impl Privacy {
             OnceOutcome::OtherBody => return Err(PrivacyError::OtherBody),
         };
         let counts = [("keys", keys), ("references", references)];
-        Ok(self.receipt(asked, Done::SubjectErased, time, None, &counts))
+        let receipt = self.receipt(asked, Done::SubjectErased, time, &counts);
+        Ok(ErasedSubject {
+            had_key: keys > 0,
+            references,
+            receipt: receipt.sign(self.records.keys().audit_key()),
+        })
     }
 
     /// Everything that is kept of a subject up to now, line by line. That it was asked for is in
@@ -166,20 +195,10 @@ impl Privacy {
         entry
     }
 
-    fn once<C>(
-        &self,
-        asked: &Asked,
-        method: &str,
-        consent: Option<&Text>,
-        now: Timestamp,
-        change: C,
-    ) -> Once<C> {
-        let consent = consent.map_or("", Text::as_str);
-        let parts = [
-            method.as_bytes(),
-            asked.subject.as_bytes(),
-            consent.as_bytes(),
-        ];
+    /// `body` is what was asked for, beside whom it is about.
+    fn once<C>(&self, asked: &Asked, body: [&str; 2], now: Timestamp, change: C) -> Once<C> {
+        let [method, consent] = body.map(str::as_bytes);
+        let parts = [method, asked.subject.as_bytes().as_slice(), consent];
         Once {
             request: RequestKey {
                 caller: asked.caller.name.as_str().to_owned(),
@@ -198,22 +217,19 @@ impl Privacy {
         asked: &Asked,
         done: Done,
         time: Timestamp,
-        consent: Option<&Text>,
         counts: &[(&str, u64)],
-    ) -> SignedReceipt {
-        let key = self.records.keys().audit_key();
+    ) -> Receipt {
         let counts = counts.iter().map(|(name, n)| (Text::fitted(name), *n));
-        let receipt = Receipt {
-            consent: consent.cloned(),
+        Receipt {
+            consent: None,
             counts: counts.collect::<BTreeMap<_, _>>(),
             done,
-            key: key.public(),
+            key: self.records.keys().audit_key().public(),
             lines_sha256: None,
             request: asked.request_id.clone(),
             subject: asked.subject,
             time,
-        };
-        receipt.sign(key)
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Wire types to domain types and back. Requests are validated whole: every bad field is named.
 
+pub mod privacy;
 pub mod requests;
 pub mod responses;
+pub mod reviews;
 pub mod subjects;

@@ -6,6 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::sample::SampleRole;
+use crate::store::StoreError;
 use crate::verify::VerifyError;
 
 /// `ErrorInfo.domain` of all errors.
@@ -86,11 +87,53 @@ pub fn from_error(error: &VerifyError, fields: ImageFields) -> Status {
         }
         VerifyError::Internal(cause) => {
             tracing::error!(cause, "a request failed");
-            // The cause is for the log: callers cannot act on it.
-            let message = "padan failed on this request; nothing was decided";
-            Status::with_error_details(Code::Internal, message, error_info("INTERNAL"))
+            internal()
         }
     }
+}
+
+/// A refusal that names its reason for programs.
+#[must_use]
+pub fn refused(code: Code, reason: &str, message: &str) -> Status {
+    Status::with_error_details(code, message, error_info(reason))
+}
+
+/// `ALREADY_EXISTS`: the request id was used for another body.
+#[must_use]
+pub fn other_body(message: &str) -> Status {
+    refused(Code::AlreadyExists, "REQUEST_ID_USED", message)
+}
+
+/// A failure of the store. What the database is and where it lies is for the log.
+#[must_use]
+pub fn from_store(error: &StoreError) -> Status {
+    tracing::error!(%error, "the store failed");
+    let message = match error {
+        StoreError::Busy => return busy(Duration::from_millis(200)),
+        StoreError::Unknown => {
+            "whether it was done is not known: ask again with the same request id"
+        }
+        StoreError::Unavailable(_)
+        | StoreError::TimedOut
+        | StoreError::Full
+        | StoreError::Conflict
+        | StoreError::Closed => "the database cannot be used now; nothing was done, try again",
+        StoreError::Damaged(_)
+        | StoreError::Schema(_)
+        | StoreError::Settings(_)
+        | StoreError::Refused(_)
+        | StoreError::Entry(_)
+        | StoreError::Internal(_)
+        | StoreError::NoPartition(_) => return internal(),
+    };
+    Status::with_error_details(Code::Unavailable, message, error_info("STORE"))
+}
+
+/// `INTERNAL`. The cause is for the log: callers cannot act on it.
+#[must_use]
+pub fn internal() -> Status {
+    let message = "padan failed on this request; nothing was decided";
+    Status::with_error_details(Code::Internal, message, error_info("INTERNAL"))
 }
 
 fn error_info(reason: &str) -> ErrorDetails {
