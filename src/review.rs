@@ -306,7 +306,9 @@ impl Reviews {
         kept: &[u8],
     ) -> Result<String, ReviewError> {
         let damaged = || ReviewError::from(SealError::DoesNotOpen);
-        let (nonce, ciphertext) = kept.split_first_chunk::<NONCE_BYTES>().ok_or_else(damaged)?;
+        let (nonce, ciphertext) = kept
+            .split_first_chunk::<NONCE_BYTES>()
+            .ok_or_else(damaged)?;
         let sealed = Sealed {
             nonce: *nonce,
             ciphertext: ciphertext.to_vec(),

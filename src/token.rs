@@ -124,7 +124,9 @@ pub fn issue(key: &SigningKey, claims: &Claims) -> Result<String, ClaimsError> {
         office: claims.office.clone(),
         purpose: claims.purpose.clone(),
         decision: claims.decision.name().to_owned(),
-        review: claims.review.map(|verdict| review_claim(verdict).to_owned()),
+        review: claims
+            .review
+            .map(|verdict| review_claim(verdict).to_owned()),
         request_id: claims.request_id.clone(),
         jti: BASE64URL.encode(claims.nonce),
         iat: claims.issued.unix_timestamp(),

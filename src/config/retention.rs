@@ -119,7 +119,12 @@ mod tests {
         let (table, verification) = (RetentionTable::default(), VerificationTable::default());
         let found = periods(&table, &verification, &mut mistakes);
         assert_eq!(found, Periods::default());
-        let found = review(&ReviewTable::default(), &table, &verification, &mut mistakes);
+        let found = review(
+            &ReviewTable::default(),
+            &table,
+            &verification,
+            &mut mistakes,
+        );
         assert_eq!(found, ReviewLimits::default());
         assert!(mistakes.is_empty(), "{mistakes:?}");
     }

@@ -36,8 +36,8 @@ impl Contract for PrivacyService {
         request: Request<proto::WithdrawConsentRequest>,
     ) -> Result<Response<proto::WithdrawConsentResponse>, Status> {
         let (caller, slot) = (caller(&request)?, slot(&request));
-        let (asked, consent) =
-            convert::withdraw(request.into_inner(), caller, self.keys()).map_err(status::invalid)?;
+        let (asked, consent) = convert::withdraw(request.into_inner(), caller, self.keys())
+            .map_err(status::invalid)?;
         announce(slot.as_ref(), asked.request_id.as_str());
         let done = self.privacy.withdraw(&asked, consent.as_ref()).await;
         let done = done.map_err(|error| failed(&error))?;

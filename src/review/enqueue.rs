@@ -119,7 +119,14 @@ impl Reviews {
             after: None,
             limit: ENTRIES_MAX,
         };
-        for stored in self.records.store().entries(&query).await?.into_iter().rev() {
+        for stored in self
+            .records
+            .store()
+            .entries(&query)
+            .await?
+            .into_iter()
+            .rev()
+        {
             let entry = Entry::parse(&stored.text).map_err(StoreError::from)?;
             if entry.event == Event::Verification && entry.office.as_ref() == Some(&wish.office) {
                 return Ok(Some(Decided {
@@ -175,7 +182,9 @@ fn id_of(position: &Position) -> String {
         &position.sequence.to_be_bytes(),
     ];
     let hash = digest::sha256_hex(&digest::length_prefixed(&parts));
-    let bytes = hash.get(..32).and_then(|digits| digest::bytes_of_hex(digits).ok());
+    let bytes = hash
+        .get(..32)
+        .and_then(|digits| digest::bytes_of_hex(digits).ok());
     let id = uuid::Builder::from_custom_bytes(bytes.unwrap_or_default());
     id.into_uuid().to_string()
 }

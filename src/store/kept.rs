@@ -66,8 +66,7 @@ pub(super) async fn of_subject(pool: &Pool, subject: SubjectHash) -> Result<Kept
         FROM reviews WHERE subject = $1 ORDER BY created_us, id LIMIT $2";
     const ATTEMPTS: &str = "SELECT day, attempts FROM subject_attempts
         WHERE subject = $1 ORDER BY day LIMIT $2";
-    const ERASURES: &str =
-        "SELECT at_us FROM erasures WHERE subject = $1 ORDER BY at_us LIMIT $2";
+    const ERASURES: &str = "SELECT at_us FROM erasures WHERE subject = $1 ORDER BY at_us LIMIT $2";
     let rows = async |sql| pool.rows(sql, values![subject, ROWS_MAX]).await;
     let attempts = |row: &Row| {
         Ok(KeptAttempts {

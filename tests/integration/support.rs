@@ -1,6 +1,7 @@
 //! A server on a free port, a client, and the portraits.
 
 pub mod batching;
+pub mod people;
 pub mod postgres;
 mod process;
 
@@ -143,7 +144,7 @@ pub fn verify_request(
         reference: Some(proto::verify_request::Reference::ReferenceSample(sample(
             reference,
         ))),
-        policy: String::new(),
+        ..Default::default()
     }
 }
 
