@@ -7,6 +7,7 @@ mod file;
 mod keys;
 mod paths;
 mod provider;
+mod retention;
 mod store;
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ pub use args::{
 };
 pub use file::{ConfigFile, LogFormat};
 pub use keys::{KeysConfig, KeysTable, secret_variable};
+pub use retention::{RetentionTable, ReviewTable};
 pub use store::{StoreTable, VerificationTable};
 
 use crate::activation::Limits;
@@ -30,6 +32,8 @@ use crate::engine::EngineSettings;
 use crate::keys::KeySource;
 use crate::model::{Profile, Provider};
 use crate::pipeline::PipelineSettings;
+use crate::retention::Periods;
+use crate::review::ReviewLimits;
 use crate::sample::decode::ImageLimits;
 use crate::sample::quality::QualityLimits;
 use crate::store::Settings;
@@ -68,6 +72,10 @@ pub struct Config {
     pub store: Option<StoreConfig>,
     /// Limits of a verification by NIK.
     pub limits: Limits,
+    /// How long what is kept.
+    pub retention: Periods,
+    /// The queue of cases for a human.
+    pub review: ReviewLimits,
     /// How logs look.
     pub log_format: LogFormat,
     /// Which logs are written.
@@ -162,6 +170,13 @@ impl Config {
             server: server(&file, &mut mistakes),
             store: store(shared, &file, &mut mistakes),
             limits: store::limits(&file.verification, &mut mistakes),
+            retention: retention::periods(&file.retention, &file.verification, &mut mistakes),
+            review: retention::review(
+                &file.review,
+                &file.retention,
+                &file.verification,
+                &mut mistakes,
+            ),
             log_format: shared.log_format.unwrap_or(file.log.format),
             log_filter: shared
                 .log

@@ -62,6 +62,29 @@ impl Decision {
     }
 }
 
+/// What a human decided about a case for review. An approval is no match: a human vouches for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReviewVerdict {
+    /// It is this person.
+    Approved,
+    /// It is not, or it could not be shown.
+    Rejected,
+}
+
+impl ReviewVerdict {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Approved, Self::Rejected];
+
+    /// Its name in the trail.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Approved => "APPROVED",
+            Self::Rejected => "REJECTED",
+        }
+    }
+}
+
 /// A decision and why, worst reason first. The list is empty exactly for a match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {

@@ -3,11 +3,14 @@
 mod admission;
 mod certificate;
 mod audit;
+mod caller;
 mod convert;
 mod deadline;
 mod endpoint;
 mod info;
 mod results;
+mod privacy;
+mod review;
 mod server;
 mod service;
 mod status;
@@ -45,6 +48,8 @@ pub use convert::{requests, responses};
 pub use deadline::parse_timeout;
 pub use endpoint::{InvalidUrl, endpoint};
 pub use info::{ServiceInfo, ServiceModel};
+pub use privacy::PrivacyService;
+pub use review::ReviewService;
 pub use server::{
     CONNECTION_WINDOW_BYTES, Drained, STREAM_WINDOW_BYTES, STREAMS_MAX, ServeError, Served, serve,
 };

@@ -39,6 +39,9 @@
 //! | [`records`] | the store with the keys that open it | [`records::Records::enrolled`] |
 //! | [`activation`] | a verification by NIK: from consent to a durable decision | [`activation::Activation::verify`] |
 //! | [`trail`] | the trail of a running service: checkpoints, the journal, checks, exports | [`trail::Journal`] |
+//! | [`privacy`] | consents withdrawn, erasure, export of what is kept of one person; receipts | [`privacy::Privacy`] |
+//! | [`review`] | the queue of cases for a human | [`review::Reviews`] |
+//! | [`retention`] | what is kept only for a time goes | [`retention::run`] |
 //! | [`digest`] | bytes as hexadecimal digits, SHA-256 | [`digest::sha256_hex`] |
 //! | [`config`] | command line, file, environment → validated settings | [`config::Config::load`] |
 //! | [`app`] | puts it all together | [`app::App::start`] |
@@ -115,6 +118,12 @@ pub mod store;
 pub mod records;
 
 pub mod activation;
+
+pub mod privacy;
+
+pub mod review;
+
+pub mod retention;
 
 pub mod trail;
 

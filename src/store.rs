@@ -16,6 +16,8 @@ mod decisions;
 mod erasure;
 mod error;
 mod group;
+mod kept;
+mod once;
 mod open;
 mod partitions;
 mod retention;
@@ -36,10 +38,14 @@ pub use decisions::{
 };
 pub use erasure::{Erase, Erased, Erasure};
 pub use error::StoreError;
+pub use kept::{Kept, KeptAttempts, KeptReview};
+pub use once::{Once, OnceOutcome};
 pub use open::{Location, Settings};
 pub use retention::{Expired, Retention};
-pub use reviews::{DecideReview, NewReview, NextReview, Review, ReviewOutcome};
 pub use spans::Window;
+pub use reviews::{
+    DecideReview, EnqueueReview, Enqueued, NewReview, NextReview, Review, ReviewOutcome,
+};
 pub use sql_store::SqlStore;
 pub use subjects::{
     Changed, DeleteReferences, PutReference, Reference, Rewrap, SetBlocked, Subject, SubjectStatus,
@@ -115,6 +121,12 @@ pub trait Store: Send + Sync {
     /// Destroys a subject's key and what only it opens.
     async fn erase(&self, erase: Erase) -> Result<Erased, StoreError>;
 
+    /// Erases once for a request.
+    async fn erase_once(&self, once: Once<Erase>) -> Result<OnceOutcome<Erased>, StoreError>;
+
+    /// What is kept of a subject beside its references, consents and entries.
+    async fn kept(&self, subject: SubjectHash) -> Result<Kept, StoreError>;
+
     /// The erasures after one, in the order of their times.
     async fn erasures(
         &self,
@@ -136,14 +148,32 @@ pub trait Store: Send + Sync {
     /// Withdraws consents. Returns the number of those that held until now.
     async fn withdraw_consent(&self, withdraw: WithdrawConsent) -> Result<u64, StoreError>;
 
+    /// Withdraws consents once for a request.
+    async fn withdraw_consent_once(
+        &self,
+        once: Once<WithdrawConsent>,
+    ) -> Result<OnceOutcome<u64>, StoreError>;
+
     /// All consents of a subject, oldest first.
     async fn consents(&self, subject: SubjectHash) -> Result<Vec<Consent>, StoreError>;
+
+    /// Puts a case that somebody asks for into the queue.
+    async fn enqueue_review(&self, enqueue: EnqueueReview) -> Result<Enqueued, StoreError>;
+
+    /// A case, if it is one of this office.
+    async fn review(&self, id: &str, office: &str) -> Result<Option<Review>, StoreError>;
 
     /// Takes the oldest case of an office for a reviewer.
     async fn next_review(&self, next: NextReview) -> Result<Option<Review>, StoreError>;
 
     /// Decides a case.
     async fn decide_review(&self, decide: DecideReview) -> Result<ReviewOutcome, StoreError>;
+
+    /// Decides a case once for a request.
+    async fn decide_review_once(
+        &self,
+        once: Once<DecideReview>,
+    ) -> Result<OnceOutcome<ReviewOutcome>, StoreError>;
 
     /// Writes an entry for what changes nothing else in the store, such as a refused call.
     async fn append(&self, entry: Entry) -> Result<Position, StoreError>;

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
-use crate::decision::Decision;
+use crate::decision::{Decision, ReviewVerdict};
 use crate::keys::{KeyId, KeyKind, PublicKey, SigningKey};
 use crate::subject::SubjectHash;
 
@@ -44,6 +44,9 @@ pub struct Claims {
     pub purpose: String,
     /// What was decided (`decision`).
     pub decision: Decision,
+    /// What a human decided about the case (`review`: `approved` or `rejected`); only with
+    /// [`Decision::ManualReview`], which it does not turn into a match.
+    pub review: Option<ReviewVerdict>,
     /// The request it answers (`request_id`).
     pub request_id: String,
     /// Names this token alone (`jti`, base64url): what makes it usable once.
@@ -80,6 +83,9 @@ pub enum ClaimsError {
     /// A name is empty where it must not be, or too long.
     #[error("{0} must have at most {NAME_BYTES_MAX} bytes, and the device at least one")]
     Name(&'static str),
+    /// A human's verdict on what was not theirs to decide.
+    #[error("a human's verdict comes with the decision MANUAL_REVIEW")]
+    Review,
     /// It would live too long, or not at all.
     #[error("a result token lives more than nothing and at most {LIFE_MAX}")]
     Life,
@@ -96,6 +102,8 @@ struct Payload {
     office: String,
     purpose: String,
     decision: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    review: Option<String>,
     request_id: String,
     jti: String,
     iat: i64,
@@ -116,6 +124,9 @@ pub fn issue(key: &SigningKey, claims: &Claims) -> Result<String, ClaimsError> {
         office: claims.office.clone(),
         purpose: claims.purpose.clone(),
         decision: claims.decision.name().to_owned(),
+        review: claims
+            .review
+            .map(|verdict| review_claim(verdict).to_owned()),
         request_id: claims.request_id.clone(),
         jti: BASE64URL.encode(claims.nonce),
         iat: claims.issued.unix_timestamp(),
@@ -185,11 +196,20 @@ fn read(token: &str, key: &PublicKey) -> Result<Claims, TokenError> {
 fn claims(payload: Payload) -> Option<Claims> {
     let decisions = Decision::ALL.into_iter();
     let nonce = BASE64URL.decode(&payload.jti).ok()?;
+    let review = match &payload.review {
+        None => None,
+        Some(said) => Some(
+            ReviewVerdict::ALL
+                .into_iter()
+                .find(|it| review_claim(*it) == said)?,
+        ),
+    };
     let claims = Claims {
         subject: payload.sub,
         decision: decisions
             .into_iter()
             .find(|it| it.name() == payload.decision)?,
+        review,
         device: payload.device,
         operator: payload.operator,
         office: payload.office,
@@ -217,12 +237,23 @@ fn refuse_claims(claims: &Claims) -> Result<(), ClaimsError> {
     if claims.device.is_empty() {
         return Err(ClaimsError::Name("the device"));
     }
+    if claims.review.is_some() && claims.decision != Decision::ManualReview {
+        return Err(ClaimsError::Review);
+    }
     // In whole seconds, as they are written.
     let life = claims.expires.unix_timestamp() - claims.issued.unix_timestamp();
     if !(1..=LIFE_MAX.whole_seconds()).contains(&life) {
         return Err(ClaimsError::Life);
     }
     Ok(())
+}
+
+/// A verdict as a token says it.
+const fn review_claim(verdict: ReviewVerdict) -> &'static str {
+    match verdict {
+        ReviewVerdict::Approved => "approved",
+        ReviewVerdict::Rejected => "rejected",
+    }
 }
 
 /// The first part of every token under this key.

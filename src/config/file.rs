@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde::Deserialize;
 
-use super::{AccessTable, KeysTable, StoreTable, VerificationTable};
+use super::{
+    AccessTable, KeysTable, RetentionTable, ReviewTable, StoreTable, VerificationTable,
+};
 use crate::decision::PolicySpec;
 use crate::model::{Profile, ProviderKind};
 use crate::sample::decode::ImageLimits;
@@ -47,6 +49,10 @@ pub struct ConfigFile {
     pub store: Option<StoreTable>,
     /// Limits of a verification by NIK.
     pub verification: VerificationTable,
+    /// How long what is kept.
+    pub retention: RetentionTable,
+    /// The queue of cases for a human.
+    pub review: ReviewTable,
     /// Logs.
     pub log: Log,
     /// Policies.
@@ -160,6 +166,8 @@ impl Default for ConfigFile {
             keys: KeysTable::default(),
             store: None,
             verification: VerificationTable::default(),
+            retention: RetentionTable::default(),
+            review: ReviewTable::default(),
             log: Log::default(),
             policy: Vec::new(),
         }

@@ -63,7 +63,7 @@ impl AuditService {
         const REASON: &str = "OTHER_OFFICE";
         match self.trail.note_refusal(caller, method, REASON).await {
             Err(error) => from_trail(&error),
-            Ok(()) => status::with_reason(
+            Ok(()) => status::refused(
                 Code::PermissionDenied,
                 "the caller may read the trail of its own office only: name that office in Query",
                 REASON,
@@ -158,7 +158,7 @@ where
         };
         if let Err(error) = result {
             // When the client is gone, nobody has to know.
-            drop(answers.send(Err(from_store(&error))).await);
+            drop(answers.send(Err(status::from_store(&error))).await);
         }
         drop(permit);
     });
@@ -227,39 +227,22 @@ async fn send_scope(
     Ok(())
 }
 
-/// Who calls, as the door found out.
-fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
-    let caller = request.extensions().get::<Caller>().cloned();
-    caller.ok_or_else(|| Status::internal("the caller was not found out"))
-}
-
 fn from_trail(error: &TrailError) -> Status {
     let text = error.to_string();
     match error {
-        TrailError::Store(error) => from_store(error),
-        TrailError::UnknownWriter(_) => status::with_reason(Code::NotFound, &text, "NO_SUCH_CHAIN"),
+        TrailError::Store(error) => status::from_store(error),
+        TrailError::UnknownWriter(_) => status::refused(Code::NotFound, "NO_SUCH_CHAIN", &text),
         TrailError::BeyondEnd { .. } => {
-            status::with_reason(Code::OutOfRange, &text, "BEYOND_THE_CHAIN")
+            status::refused(Code::NotFound, "BEYOND_THE_CHAIN", &text)
         }
         TrailError::Header(_) => {
-            status::with_reason(Code::FailedPrecondition, &text, "TOO_MANY_CHAINS")
+            status::refused(Code::FailedPrecondition, "TOO_MANY_CHAINS", &text)
         }
         TrailError::Journal(_) => {
             // Names folders of the server: for its log.
             tracing::error!(%error, "the journal failed");
             let message = "the server cannot read its journal: see its log";
-            status::with_reason(Code::Unavailable, message, "JOURNAL_FAILED")
+            status::refused(Code::Unavailable, "JOURNAL_FAILED", message)
         }
     }
-}
-
-fn from_store(error: &StoreError) -> Status {
-    tracing::error!(%error, "the audit trail could not be read or written");
-    let code = if error.retryable() {
-        Code::Unavailable
-    } else {
-        Code::Internal
-    };
-    let message = "the server's database failed; nothing was answered: see its log";
-    status::with_reason(code, message, "STORE_FAILED")
 }

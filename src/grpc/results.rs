@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::convert::subjects::{self, finish_plain};
-use super::service::caller;
+use super::caller::caller;
 use super::{proto, status};
 use crate::activation::Activation;
 use crate::keys::{PublicKey, SigningKey};

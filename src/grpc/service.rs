@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::admission::Admitted;
+use super::caller::caller;
 use super::convert::{requests, responses, subjects};
 use super::info::ServiceInfo;
 use super::proto;
@@ -157,14 +158,6 @@ fn admitted<T>(request: &Request<T>) -> Result<Admitted, Status> {
     admitted
         .cloned()
         .ok_or_else(|| Status::internal("the request was not admitted"))
-}
-
-/// Who calls, as the door found out.
-pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
-    let caller = request.extensions().get::<Caller>();
-    caller
-        .cloned()
-        .ok_or_else(|| Status::internal("the caller was not asked for its name"))
 }
 
 fn admit(admitted: &Admitted, meta: &requests::Meta) -> Urgency {

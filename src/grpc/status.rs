@@ -123,18 +123,15 @@ pub fn from_error(error: &VerifyError, fields: ImageFields) -> Status {
 /// Errors of a verification by NIK.
 #[must_use]
 pub fn from_activation(error: &ActivationError, fields: ImageFields) -> Status {
-    let conflict = |reason| {
-        let details = error_info(reason);
-        Status::with_error_details(Code::AlreadyExists, error.to_string(), details)
-    };
     match error {
         ActivationError::Verify(error) => from_error(error, fields),
         ActivationError::Records(error) => from_records(error),
-        ActivationError::OtherBody => conflict("REQUEST_ID_USED"),
-        ActivationError::OtherConsent => conflict("CONSENT_ID_USED"),
+        ActivationError::OtherBody => other_body(&error.to_string()),
+        ActivationError::OtherConsent => {
+            refused(Code::AlreadyExists, "CONSENT_ID_USED", &error.to_string())
+        }
         ActivationError::ReplyGone => {
-            let details = error_info("ANSWER_GONE");
-            Status::with_error_details(Code::FailedPrecondition, error.to_string(), details)
+            refused(Code::FailedPrecondition, "ANSWER_GONE", &error.to_string())
         }
         ActivationError::Internal(cause) => internal(cause),
     }
@@ -143,51 +140,72 @@ pub fn from_activation(error: &ActivationError, fields: ImageFields) -> Status {
 /// Errors of redeeming a result token.
 #[must_use]
 pub fn from_redeem(error: &RedeemError) -> Status {
-    let code = match error {
-        RedeemError::Records(error) => return from_records(error),
-        RedeemError::Token(TokenError::Malformed) => {
-            return invalid(vec![Violation {
-                field: "result_token",
-                description: error.to_string(),
-            }]);
+    match error {
+        RedeemError::Records(error) => from_records(error),
+        RedeemError::Token(TokenError::Malformed) => invalid(vec![Violation {
+            field: "result_token",
+            description: error.to_string(),
+        }]),
+        RedeemError::Token(_) | RedeemError::Used => {
+            refused(Code::FailedPrecondition, error.name(), &error.to_string())
         }
-        RedeemError::Token(_) | RedeemError::Used => Code::FailedPrecondition,
-    };
-    Status::with_error_details(code, error.to_string(), error_info(error.name()))
+    }
 }
 
-/// Errors of the database and of the keys. What cannot be cured by asking again is for the log:
-/// callers learn that padan failed.
+/// Errors of the database and of the keys.
 #[must_use]
 pub fn from_records(error: &RecordsError) -> Status {
-    let RecordsError::Store(store) = error else {
-        return internal(&error.to_string());
+    match error {
+        RecordsError::Store(error) => from_store(error),
+        error => internal(&error.to_string()),
+    }
+}
+
+/// A failure of the store. What the database is and where it lies is for the log.
+#[must_use]
+pub fn from_store(error: &StoreError) -> Status {
+    let message = match error {
+        StoreError::Busy => return busy(STORE_RETRY),
+        StoreError::Unknown => {
+            "whether it was done is not known: ask again with the same request id"
+        }
+        StoreError::Unavailable(_)
+        | StoreError::TimedOut
+        | StoreError::Full
+        | StoreError::Conflict
+        | StoreError::Closed => "the database cannot be used now; nothing was done, try again",
+        StoreError::Damaged(_)
+        | StoreError::Schema(_)
+        | StoreError::Settings(_)
+        | StoreError::Refused(_)
+        | StoreError::Entry(_)
+        | StoreError::Internal(_)
+        | StoreError::NoPartition(_) => return internal(&error.to_string()),
     };
-    if *store == StoreError::Busy {
-        return busy(STORE_RETRY);
-    }
-    if !store.retryable() {
-        return internal(&error.to_string());
-    }
-    tracing::error!(cause = %store, "the store failed");
+    tracing::error!(%error, "the store failed");
     let mut details = error_info("STORE");
     details.set_retry_info(Some(STORE_RETRY));
-    let message = "the records cannot be reached or written: nothing was decided, unless the same \
-        request id answers; try again with it";
     Status::with_error_details(Code::Unavailable, message, details)
 }
 
-fn internal(cause: &str) -> Status {
-    tracing::error!(cause, "a request failed");
-    // The cause is for the log: callers cannot act on it.
-    let message = "padan failed on this request; nothing was decided";
-    Status::with_error_details(Code::Internal, message, error_info("INTERNAL"))
+/// A refusal that names its reason for programs.
+#[must_use]
+pub fn refused(code: Code, reason: &str, message: &str) -> Status {
+    Status::with_error_details(code, message, error_info(reason))
 }
 
-/// A status with the reason that `ErrorInfo` names.
+/// `ALREADY_EXISTS`: the request id was used for another body.
 #[must_use]
-pub fn with_reason(code: Code, message: &str, reason: &str) -> Status {
-    Status::with_error_details(code, message, error_info(reason))
+pub fn other_body(message: &str) -> Status {
+    refused(Code::AlreadyExists, "REQUEST_ID_USED", message)
+}
+
+/// `INTERNAL`. The cause is for the log: callers cannot act on it.
+#[must_use]
+pub fn internal(cause: &str) -> Status {
+    tracing::error!(cause, "a request failed");
+    let message = "padan failed on this request; nothing was decided";
+    Status::with_error_details(Code::Internal, message, error_info("INTERNAL"))
 }
 
 fn error_info(reason: &str) -> ErrorDetails {

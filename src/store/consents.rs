@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use super::chain::{Position, Write};
 use super::error::StoreError;
 use super::group::Change;
+use super::once::Counted;
 use super::sql::{Pool, Row, values};
 use crate::audit::Entry;
 use crate::subject::SubjectHash;
@@ -153,6 +154,12 @@ impl Change for WithdrawConsent {
         .await?;
         write.append(&self.entry).await?;
         Ok(withdrawn)
+    }
+}
+
+impl Counted for WithdrawConsent {
+    fn counts(withdrawn: &u64) -> Option<Vec<u64>> {
+        Some(vec![*withdrawn])
     }
 }
 

@@ -226,8 +226,10 @@ async fn leave(
     request: &RequestKey,
     write: &mut Write,
 ) -> Result<Position, StoreError> {
-    if let Some(review) = &effects.review {
-        reviews::enqueue(review, request, write).await?;
+    if let Some(review) = &effects.review
+        && !reviews::enqueue(review, request, write).await?
+    {
+        return Err(StoreError::Refused("two cases of one id".to_owned()));
     }
     write.append(&effects.entry).await
 }

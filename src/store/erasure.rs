@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use super::chain::{Position, Write};
 use super::error::StoreError;
 use super::group::Change;
+use super::once::Counted;
 use super::sql::{Pool, Row, values};
 use crate::audit::Entry;
 use crate::subject::SubjectHash;
@@ -64,6 +65,12 @@ impl Change for Erase {
     }
 }
 
+impl Counted for Erase {
+    fn counts(erased: &Erased) -> Option<Vec<u64>> {
+        Some(vec![u64::from(erased.had_key), erased.references])
+    }
+}
+
 /// Destroys the subject's key if it is as old as the erasure, and what only it opens. Returns
 /// whether there was one, and the number of references.
 async fn destroy(erasure: Erasure, write: &mut Write) -> Result<(bool, u64), StoreError> {
@@ -73,14 +80,14 @@ async fn destroy(erasure: Erasure, write: &mut Write) -> Result<(bool, u64), Sto
     // A key made after the erasure belongs to a later enrolment: its references stay.
     const REFERENCES: &str = "DELETE FROM face_references WHERE subject = $1 AND NOT EXISTS
         (SELECT 1 FROM subjects WHERE subject = $1 AND status <> 'erased')";
-    const EVIDENCE: &str =
-        "UPDATE reviews SET evidence = NULL WHERE subject = $1 AND created_us <= $2";
+    // Nobody decides any more about a person who is not kept.
+    const CASES: &str = "DELETE FROM reviews WHERE subject = $1 AND created_us <= $2";
     const LIST: &str = "INSERT INTO erasures (subject, at_us) VALUES ($1, $2)
         ON CONFLICT (subject, at_us) DO NOTHING";
     let Erasure { subject, at_us } = erasure;
     let keys = write.execute(KEY, values![subject, at_us]).await?;
     let references = write.execute(REFERENCES, values![subject]).await?;
-    write.execute(EVIDENCE, values![subject, at_us]).await?;
+    write.execute(CASES, values![subject, at_us]).await?;
     write.execute(LIST, values![subject, at_us]).await?;
     Ok((keys == 1, references))
 }

@@ -6,7 +6,8 @@ use super::chain::{Position, Write};
 use super::decisions::RequestKey;
 use super::error::StoreError;
 use super::group::Change;
-use super::sql::{Row, values};
+use super::once::Counted;
+use super::sql::{Pool, Row, values};
 use crate::audit::Entry;
 use crate::subject::SubjectHash;
 
@@ -19,8 +20,12 @@ pub struct NewReview {
     pub subject: SubjectHash,
     /// The office that sees it.
     pub office: String,
-    /// Who captured the probe: this person cannot decide.
+    /// Who captured the probe: this person cannot decide. Empty when nobody attended.
     pub captured_by: String,
+    /// What the verification was for.
+    pub purpose: String,
+    /// The device that captured: the token of a human's decision is bound to it.
+    pub device: String,
     /// The reasons, worst first, as one text.
     pub reasons: String,
     /// Sealed evidence, when any is kept.
@@ -45,15 +50,16 @@ pub struct Review {
     pub request: RequestKey,
 }
 
-/// Puts a case into the queue.
+/// Puts a case into the queue. False when one with its id is there.
 pub(super) async fn enqueue(
     review: &NewReview,
     request: &RequestKey,
     write: &mut Write,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     const ENQUEUE: &str = "INSERT INTO reviews (id, subject, office, captured_by, caller,
-        request_id, reasons, evidence, created_us, status)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open')";
+        request_id, reasons, evidence, created_us, purpose, device, status)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'open')
+        ON CONFLICT (id) DO NOTHING";
     let values = values![
         &review.id,
         review.subject,
@@ -64,8 +70,72 @@ pub(super) async fn enqueue(
         &review.reasons,
         &review.evidence,
         review.created_us,
+        &review.purpose,
+        &review.device,
     ];
-    write.execute(ENQUEUE, values).await.map(drop)
+    Ok(write.execute(ENQUEUE, values).await? == 1)
+}
+
+/// A case that somebody asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnqueueReview {
+    /// The case.
+    pub case: NewReview,
+    /// The request whose decision a human shall look at.
+    pub request: RequestKey,
+    /// When it was decided, in microseconds since 1970, UTC.
+    pub decided_us: i64,
+    /// The entry in the audit trail.
+    pub entry: Entry,
+}
+
+/// What became of a wish for a human.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Enqueued {
+    /// The case is durable, with its entry there.
+    Done(Position),
+    /// There is a case of this request. Nothing was written.
+    Before {
+        /// Its id.
+        id: String,
+        /// Whether it was decided.
+        is_decided: bool,
+    },
+    /// The subject was erased since. Nothing was written.
+    Erased,
+}
+
+#[async_trait]
+impl Change for EnqueueReview {
+    type Outcome = Enqueued;
+
+    fn subject(&self) -> Option<SubjectHash> {
+        Some(self.case.subject)
+    }
+
+    async fn apply(&self, write: &mut Write) -> Result<Enqueued, StoreError> {
+        const FIND: &str = "SELECT id, status FROM reviews
+            WHERE caller = $1 AND request_id = $2 AND subject = $3 AND office = $4
+            ORDER BY created_us DESC, id LIMIT 1";
+        const ERASED: &str = "SELECT 1 FROM erasures WHERE subject = $1 AND at_us >= $2 LIMIT 1";
+        let (RequestKey { caller, id }, case) = (&self.request, &self.case);
+        let values = values![case.subject, self.decided_us];
+        if write.row(ERASED, values).await?.is_some() {
+            return Ok(Enqueued::Erased);
+        }
+        let values = values![caller, id, case.subject, &case.office];
+        if let Some(found) = write.row(FIND, values).await? {
+            return Ok(Enqueued::Before {
+                id: found.text(0)?,
+                is_decided: found.text(1)? != "open",
+            });
+        }
+        if !enqueue(case, &self.request, write).await? {
+            // Another replica was faster: the next try finds its case.
+            return Err(StoreError::Conflict);
+        }
+        Ok(Enqueued::Done(write.append(&self.entry).await?))
+    }
 }
 
 /// A reviewer's wish for the oldest case of an office.
@@ -100,7 +170,7 @@ impl Change for NextReview {
             WHERE id = $1 AND status = 'open'
             AND (claimed_by IS NULL OR claimed_by = $2 OR claimed_us < $4)
             RETURNING id, subject, office, captured_by, reasons, evidence, created_us, caller,
-            request_id";
+            request_id, purpose, device";
         let values = values![&self.office, &self.reviewer, self.lapsed_us];
         let Some(oldest) = write.row(OLDEST, values).await? else {
             return Ok(None);
@@ -123,6 +193,8 @@ fn review_of(row: &Row) -> Result<Review, StoreError> {
             reasons: row.text(4)?,
             evidence: row.bytes_or_null(5)?,
             created_us: row.int(6)?,
+            purpose: row.text(9)?,
+            device: row.text(10)?,
         },
         request: RequestKey {
             caller: row.text(7)?,
@@ -204,6 +276,12 @@ impl Change for DecideReview {
     }
 }
 
+impl Counted for DecideReview {
+    fn counts(outcome: &ReviewOutcome) -> Option<Vec<u64>> {
+        matches!(outcome, ReviewOutcome::Decided(_)).then(Vec::new)
+    }
+}
+
 impl DecideReview {
     /// Why the case as found is not this reviewer's to decide.
     fn refusal(&self, found: &Row) -> Result<Option<ReviewOutcome>, StoreError> {
@@ -217,4 +295,16 @@ impl DecideReview {
         let holds = found.int_or_null(3)?.is_some_and(|at| at >= self.lapsed_us);
         Ok((other && holds).then_some(ReviewOutcome::TakenByOther))
     }
+}
+
+/// A case of an office.
+pub(super) async fn of_office(
+    pool: &Pool,
+    id: &str,
+    office: &str,
+) -> Result<Option<Review>, StoreError> {
+    const SELECT: &str = "SELECT id, subject, office, captured_by, reasons, evidence, created_us,
+        caller, request_id, purpose, device FROM reviews WHERE id = $1 AND office = $2";
+    let row = pool.row(SELECT, values![id, office]).await?;
+    row.as_ref().map(review_of).transpose()
 }

@@ -8,10 +8,14 @@ use super::decisions::{
 };
 use super::erasure::{self, Erase, Erased, Erasure};
 use super::group::{Change, Group};
+use super::kept::{self, Kept};
+use super::once::{Once, OnceOutcome};
 use super::partitions::Months;
 use super::retention::{self, Expired, Retention};
-use super::reviews::{DecideReview, NextReview, Review, ReviewOutcome};
 use super::spans::{self, Window};
+use super::reviews::{
+    self, DecideReview, EnqueueReview, Enqueued, NextReview, Review, ReviewOutcome,
+};
 use super::sql::{Pool, values};
 use super::subjects::{
     self, Changed, DeleteReferences, PutReference, Reference, Rewrap, RewrapStep, SetBlocked,
@@ -143,6 +147,16 @@ impl Store for SqlStore {
         Ok(erased)
     }
 
+    async fn erase_once(&self, once: Once<Erase>) -> Result<OnceOutcome<Erased>, StoreError> {
+        let erased = self.group.submit(once).await?;
+        self.pool.forget_overwritten().await?;
+        Ok(erased)
+    }
+
+    async fn kept(&self, subject: SubjectHash) -> Result<Kept, StoreError> {
+        kept::of_subject(&self.pool, subject).await
+    }
+
     async fn erasures(
         &self,
         after: Option<Erasure>,
@@ -170,8 +184,23 @@ impl Store for SqlStore {
         self.group.submit(withdraw).await
     }
 
+    async fn withdraw_consent_once(
+        &self,
+        once: Once<WithdrawConsent>,
+    ) -> Result<OnceOutcome<u64>, StoreError> {
+        self.group.submit(once).await
+    }
+
     async fn consents(&self, subject: SubjectHash) -> Result<Vec<Consent>, StoreError> {
         consents::of_subject(&self.pool, subject).await
+    }
+
+    async fn enqueue_review(&self, enqueue: EnqueueReview) -> Result<Enqueued, StoreError> {
+        self.group.submit(enqueue).await
+    }
+
+    async fn review(&self, id: &str, office: &str) -> Result<Option<Review>, StoreError> {
+        reviews::of_office(&self.pool, id, office).await
     }
 
     async fn next_review(&self, next: NextReview) -> Result<Option<Review>, StoreError> {
@@ -180,6 +209,13 @@ impl Store for SqlStore {
 
     async fn decide_review(&self, decide: DecideReview) -> Result<ReviewOutcome, StoreError> {
         self.group.submit(decide).await
+    }
+
+    async fn decide_review_once(
+        &self,
+        once: Once<DecideReview>,
+    ) -> Result<OnceOutcome<ReviewOutcome>, StoreError> {
+        self.group.submit(once).await
     }
 
     async fn append(&self, entry: Entry) -> Result<Position, StoreError> {

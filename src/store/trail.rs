@@ -79,6 +79,9 @@ pub enum Selection {
     Office(String),
     /// Those of a request.
     Request(RequestKey),
+    /// Those of a request whose caller had no certificate, by the request's id: in the development
+    /// profile.
+    UncertifiedRequest(String),
 }
 
 /// A page of entries in the order of time, writer and sequence.
@@ -180,6 +183,10 @@ pub(super) async fn entries(
         Selection::Request(request) => {
             values.extend(values![&request.caller, &request.id]);
             select_entries!(" AND caller = $7 AND request_id = $8")
+        }
+        Selection::UncertifiedRequest(id) => {
+            values.extend(values![id]);
+            select_entries!(" AND caller IS NULL AND request_id = $7")
         }
     };
     let rows = pool.rows(sql, values).await?;

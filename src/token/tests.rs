@@ -18,6 +18,7 @@ fn some_claims() -> Claims {
         office: "3174".to_owned(),
         purpose: "activation".to_owned(),
         decision: Decision::Match,
+        review: None,
         request_id: "5f0c".to_owned(),
         nonce: [9; 16],
         issued: at(0),
@@ -250,4 +251,35 @@ proptest! {
         let token = issued.expect("was issued");
         prop_assert_eq!(check(&token, &key.public(), &device, at(0)), Ok(claims));
     }
+}
+
+#[test]
+fn a_verdict_of_a_human_is_said_beside_the_decision_and_never_as_a_match() {
+    let key = key();
+    for (verdict, said) in [
+        (ReviewVerdict::Approved, r#""review":"approved""#),
+        (ReviewVerdict::Rejected, r#""review":"rejected""#),
+    ] {
+        let mut claims = some_claims();
+        claims.review = Some(verdict);
+        for decision in Decision::ALL {
+            claims.decision = decision;
+            let issued = issue(&key, &claims);
+            assert_eq!(issued.is_ok(), decision == Decision::ManualReview);
+        }
+        claims.decision = Decision::ManualReview;
+        let token = issue(&key, &claims).expect("issued");
+        assert!(payload_of(&token).contains(said));
+        let found = check(&token, &key.public(), "laptop-17", at(1));
+        assert_eq!(found, Ok(claims));
+        for (from, to) in [("MANUAL_REVIEW", "MATCH"), (said, r#""review":"maybe""#)] {
+            let payload = payload_of(&token).replacen(from, to, 1);
+            let forged = signed(&key, &payload);
+            let found = check(&forged, &key.public(), "laptop-17", at(1));
+            assert_eq!(found, Err(TokenError::Malformed), "{payload}");
+        }
+    }
+    // Without a human nothing is said of one: tokens are as they were.
+    let token = issue(&key, &some_claims()).expect("issued");
+    assert!(!payload_of(&token).contains("review"));
 }

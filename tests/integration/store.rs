@@ -86,6 +86,34 @@ impl Home {
         opened.expect("the database opens")
     }
 
+    /// A copy of the database, as of a backup. Nobody may have it open.
+    pub async fn copy(&self) -> Self {
+        match self {
+            Self::Sqlite(folder) => {
+                let copy = Self::sqlite();
+                if let Self::Sqlite(other) = &copy {
+                    std::fs::copy(folder.join("padan.db"), other.join("padan.db")).expect("copied");
+                }
+                copy
+            }
+            Self::Postgres { database, server } => {
+                let (copy, server) = (unique(), Arc::clone(server));
+                let mut connection = sqlx::PgConnection::connect(&server.address("postgres"))
+                    .await
+                    .expect("the server of the tests");
+                let statement = format!("CREATE DATABASE {copy} TEMPLATE {database}");
+                connection
+                    .execute(sqlx::AssertSqlSafe(statement))
+                    .await
+                    .expect("a copy");
+                Self::Postgres {
+                    database: copy,
+                    server,
+                }
+            }
+        }
+    }
+
     /// Runs statements behind the store's back.
     pub async fn execute(&self, statements: &'static str) -> Result<(), sqlx::Error> {
         match self {
@@ -181,6 +209,7 @@ pub fn decision(id: &str, whom: SubjectHash) -> DecisionRecord {
         body_digest: [1; 32],
         at_us: NOW,
         attempt: None,
+        consent: None,
     }
 }
 
@@ -211,6 +240,8 @@ pub fn review(id: &str, whom: SubjectHash) -> NewReview {
         subject: whom,
         office: "3174".to_owned(),
         captured_by: "operator".to_owned(),
+        purpose: "ACTIVATION".to_owned(),
+        device: "laptop-1".to_owned(),
         reasons: "BORDERLINE".to_owned(),
         evidence: Some(vec![7; 9]),
         created_us: NOW,

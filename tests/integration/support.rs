@@ -2,6 +2,7 @@
 
 pub mod batching;
 pub mod enrolled;
+pub mod people;
 pub mod postgres;
 mod process;
 

@@ -89,6 +89,8 @@ CREATE TABLE reviews (
     captured_by TEXT NOT NULL,
     caller TEXT NOT NULL,
     request_id TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    device TEXT NOT NULL,
     reasons TEXT NOT NULL,
     evidence BYTEA,
     created_us BIGINT NOT NULL,
@@ -103,6 +105,7 @@ CREATE TABLE reviews (
 );
 CREATE INDEX reviews_open ON reviews (office, created_us) WHERE status = 'open';
 CREATE INDEX reviews_subject ON reviews (subject);
+CREATE INDEX reviews_request ON reviews (caller, request_id);
 CREATE INDEX reviews_created ON reviews (created_us);
 
 CREATE TABLE token_uses (
