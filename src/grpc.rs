@@ -36,6 +36,20 @@ impl std::fmt::Debug for proto::Subject {
     }
 }
 
+impl std::fmt::Debug for proto::ReadyTemplate {
+    /// No number of the embedding.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "ReadyTemplate({} bytes)", self.template.len())
+    }
+}
+
+impl std::fmt::Debug for proto::Biodata {
+    /// Nothing of a person.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Biodata(…)")
+    }
+}
+
 pub use admission::DoorLayer;
 pub use convert::{requests, responses};
 pub use deadline::parse_timeout;

@@ -38,6 +38,7 @@
 //! | [`store`] | subjects, sealed references, decisions, evidence; SQLite or PostgreSQL | [`store::Store`] |
 //! | [`records`] | the store with the keys that open it | [`records::Records::enrolled`] |
 //! | [`activation`] | a verification by NIK: from consent to a durable decision | [`activation::Activation::verify`] |
+//! | [`enrolment`] | portraits to sealed references; imports, rotation of keys | [`enrolment::Enrolment::put`] |
 //! | [`digest`] | bytes as hexadecimal digits, SHA-256 | [`digest::sha256_hex`] |
 //! | [`config`] | command line, file, environment → validated settings | [`config::Config::load`] |
 //! | [`app`] | puts it all together | [`app::App::start`] |
@@ -112,6 +113,8 @@ pub mod store;
 pub mod records;
 
 pub mod activation;
+
+pub mod enrolment;
 
 pub mod model;
 

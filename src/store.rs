@@ -35,7 +35,7 @@ pub use decisions::{
     Attempt, Attempts, CommitOutcome, DecisionRecord, Effects, RedeemOutcome, Redemption,
 };
 pub use enrolment::{
-    Announce, Changed, DeleteReferences, Deleted, PutReference, Refusal, ReplaceKey, SetBlocked,
+    Announce, Changed, DeleteReferences, Deleted, Note, PutReference, ReplaceKey, SetBlocked,
 };
 pub use erasure::{Erase, Erased, Erasure};
 pub use error::StoreError;
@@ -101,8 +101,8 @@ pub trait Store: Send + Sync {
     /// Deletes references.
     async fn delete_references(&self, delete: DeleteReferences) -> Result<Deleted, StoreError>;
 
-    /// Leaves the entry of a request that was refused.
-    async fn refuse(&self, refusal: Refusal) -> Result<Changed, StoreError>;
+    /// Leaves the entry of a request that changes nothing.
+    async fn note(&self, note: Note) -> Result<Changed, StoreError>;
 
     /// Blocks a subject or ends that; [`Changed::Stale`] when there is none with a key.
     async fn set_blocked(&self, set: SetBlocked) -> Result<Changed, StoreError>;

@@ -224,11 +224,7 @@ impl Verifier {
     ///
     /// # Errors
     /// When the portrait is no image, or there is no capacity or time.
-    pub async fn enrol(
-        &self,
-        image: Bytes,
-        urgency: Urgency,
-    ) -> Result<SampleResult, VerifyError> {
+    pub async fn enrol(&self, image: Bytes, urgency: Urgency) -> Result<SampleResult, VerifyError> {
         let task = sample_task(image, SampleRole::Reference, Goal::Embed);
         self.examine(task, urgency).await
     }

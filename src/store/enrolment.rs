@@ -295,9 +295,10 @@ impl Change for SetBlocked {
     }
 }
 
-/// A request that was refused: it changes nothing, and leaves an entry.
+/// A request that changes nothing, and leaves an entry: it was refused, or there was nothing to
+/// do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Note {
     /// The request.
     pub claim: Option<Claim>,
     /// The entry in the audit trail.
@@ -305,7 +306,7 @@ pub struct Refusal {
 }
 
 #[async_trait]
-impl Change for Refusal {
+impl Change for Note {
     type Outcome = Changed;
 
     fn subject(&self) -> Option<SubjectHash> {
@@ -362,7 +363,14 @@ impl Change for ReplaceKey {
         }
         let (new, old) = (&self.new, &self.old.bytes);
         let expected = self.expected_version;
-        let values = values![subject, expected, &new.bytes, &new.master_key, self.at_us, old];
+        let values = values![
+            subject,
+            expected,
+            &new.bytes,
+            &new.master_key,
+            self.at_us,
+            old
+        ];
         if write.execute(REPLACE, values).await? == 0 {
             return Ok(Changed::Stale);
         }

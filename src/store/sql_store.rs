@@ -3,11 +3,9 @@
 use async_trait::async_trait;
 
 use super::consents::{self, Consent, GrantConsent, Granted, WithdrawConsent};
-use super::decisions::{
-    self, Attempts, CommitOutcome, DecisionRecord, RedeemOutcome, Redemption,
-};
+use super::decisions::{self, Attempts, CommitOutcome, DecisionRecord, RedeemOutcome, Redemption};
 use super::enrolment::{
-    Announce, Changed, DeleteReferences, Deleted, PutReference, Refusal, ReplaceKey, SetBlocked,
+    Announce, Changed, DeleteReferences, Deleted, Note, PutReference, ReplaceKey, SetBlocked,
 };
 use super::erasure::{self, Erase, Erased, Erasure};
 use super::group::{Change, Group};
@@ -146,8 +144,8 @@ impl Store for SqlStore {
         self.group.submit(delete).await
     }
 
-    async fn refuse(&self, refusal: Refusal) -> Result<Changed, StoreError> {
-        self.group.submit(refusal).await
+    async fn note(&self, note: Note) -> Result<Changed, StoreError> {
+        self.group.submit(note).await
     }
 
     async fn set_blocked(&self, set: SetBlocked) -> Result<Changed, StoreError> {
