@@ -86,8 +86,7 @@ impl BenchServer {
         let config = models.config.server.clone();
         let task = match kind {
             Kind::Pair => tokio::spawn(async move {
-                let (verifier, info, metrics) = (app.verifier, app.info, app.metrics);
-                let served = grpc::serve(listener, &config, verifier, info, metrics, shutdown);
+                let served = grpc::serve(listener, &config, app.served(), shutdown);
                 served.await.expect("serves");
             }),
             Kind::Template => {

@@ -1,7 +1,5 @@
 //! `padan serve`: config → telemetry → bind → models → serve → drain → exit code.
 
-use std::sync::Arc;
-
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -25,7 +23,8 @@ async fn serve(config: &Config) -> Outcome {
         None => None,
     };
     warn_if_exposed(config);
-    let app = tokio::task::block_in_place(|| App::start(config))?;
+    let mut app = tokio::task::block_in_place(|| App::start(config))?;
+    app.open_records(config).await?;
     // Before anybody learns that it is ready: a signal from then on must drain.
     let shutdown = stop_signal()?;
     let address = listener.local_addr()?;
@@ -45,17 +44,9 @@ async fn serve(config: &Config) -> Outcome {
         let (scrape, forever) = (app.scrape(), std::future::pending());
         tokio::spawn(telemetry::serve_metrics(listener, scrape, forever));
     }
-    let verifier = Arc::clone(&app.verifier);
-    let drained = grpc::serve(
-        listener,
-        &config.server,
-        verifier,
-        app.info,
-        app.metrics,
-        shutdown,
-    )
-    .await
-    .map_err(|error| Failure::Technical(error.to_string()))?;
+    let drained = grpc::serve(listener, &config.server, app.served(), shutdown).await;
+    app.close_records().await;
+    let drained = drained.map_err(|error| Failure::Technical(error.to_string()))?;
     match drained {
         Drained::Clean => tracing::info!("stopped; every request in flight was answered"),
         Drained::CutOff => tracing::warn!("stopped at the drain time-out; requests were cut off"),

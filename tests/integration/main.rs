@@ -10,9 +10,11 @@
 
 mod support;
 
+mod activation;
 mod audit;
 mod bad_input;
 mod batching;
+mod crash;
 mod decisions;
 mod detection;
 mod embedders;

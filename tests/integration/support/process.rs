@@ -121,6 +121,11 @@ impl ServerProcess {
         kibibytes.map(|n: usize| n * 1024).expect("has a VmRSS")
     }
 
+    /// Sends SIGKILL, and waits until it is gone.
+    pub fn kill(self) {
+        drop(self);
+    }
+
     /// Sends SIGTERM; exit code, the rest of standard output, standard error.
     pub fn terminate(mut self) -> (Option<i32>, String, String) {
         let mut kill = Command::new("kill");
