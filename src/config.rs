@@ -15,12 +15,12 @@ use std::time::Duration;
 
 pub use args::{
     Args, AssessArgs, AuditCommand, AuditVerifyArgs, CertsCommand, CertsDevArgs, Command, DemoArgs,
-    EvaluateArgs, KeysCommand, KeysFolder, LoadArgs, LoadClass, LoadMode, ModelsCommand, ServeArgs,
-    SharedArgs, VerifyArgs,
+    EvaluateArgs, ImportArgs, KeysCommand, KeysFolder, LoadArgs, LoadClass, LoadMode,
+    ModelsCommand, ServeArgs, SharedArgs, VerifyArgs,
 };
 pub use file::{ConfigFile, LogFormat};
 pub use keys::{KeysConfig, KeysTable, secret_variable};
-pub use store::{StoreTable, VerificationTable};
+pub use store::{EnrolmentTable, StoreTable, VerificationTable};
 
 use crate::activation::Limits;
 use crate::decision::PolicySpec;
@@ -66,6 +66,8 @@ pub struct Config {
     pub store: Option<StoreConfig>,
     /// Limits of a verification by NIK.
     pub limits: Limits,
+    /// Whether portraits are kept, sealed, beside the templates made from them.
+    pub keep_portraits: bool,
     /// How logs look.
     pub log_format: LogFormat,
     /// Which logs are written.
@@ -141,6 +143,7 @@ impl Config {
             policies: file.policies(),
             server: server(&file, &mut mistakes),
             store: store(shared, &file, &mut mistakes),
+            keep_portraits: file.enrolment.keep_portraits,
             limits: store::limits(&file.verification, &mut mistakes),
             log_format: shared.log_format.unwrap_or(file.log.format),
             log_filter: shared

@@ -4,6 +4,7 @@ mod admission;
 mod convert;
 mod deadline;
 mod endpoint;
+mod enrollment;
 mod info;
 mod results;
 mod server;
@@ -55,6 +56,7 @@ pub use admission::DoorLayer;
 pub use convert::{requests, responses};
 pub use deadline::parse_timeout;
 pub use endpoint::{InvalidUrl, endpoint};
+pub use enrollment::EnrollmentService;
 pub use info::{ServiceInfo, ServiceModel};
 pub use server::{
     CONNECTION_WINDOW_BYTES, Drained, STREAM_WINDOW_BYTES, STREAMS_MAX, ServeError, Served, serve,

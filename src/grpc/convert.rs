@@ -1,5 +1,6 @@
 //! Wire types to domain types and back. Requests are validated whole: every bad field is named.
 
+pub mod enrollment;
 pub mod requests;
 pub mod responses;
 pub mod subjects;

@@ -13,8 +13,8 @@ use super::convert::requests::Meta;
 use super::proto;
 use super::proto::enrollment_server::Enrollment;
 use super::proto::import_request::Message;
-use super::status::{self, ImageFields};
-use crate::access::Caller;
+use super::service::caller;
+use super::status;
 use crate::audit::Text;
 use crate::enrolment::{Answer, Ask, Enrolment, EnrolmentError, ImportRow};
 use crate::telemetry::{Metrics, SampleExamined};
@@ -48,7 +48,7 @@ impl Enrollment for EnrollmentService {
         };
         name(admitted.as_ref(), &meta);
         let put = self.enrolment.put(&ask, &reference, urgency);
-        let answer = put.await.map_err(|error| of_error(&error))?;
+        let answer = put.await.map_err(|error| status::from_enrolment(&error))?;
         if let Some(times) = &answer.times {
             SampleExamined { times }.emit(&self.metrics);
         }
@@ -84,7 +84,7 @@ impl Enrollment for EnrollmentService {
         })?;
         drop(request);
         let standing = self.enrolment.standing(&asked.ask).await;
-        let (standing, reference) = standing.map_err(|error| of_error(&error))?;
+        let (standing, reference) = standing.map_err(|error| status::from_enrolment(&error))?;
         Ok(Response::new(convert::status_response(
             asked.request_id,
             standing,
@@ -166,7 +166,8 @@ impl Enrollment for EnrollmentService {
         let caller = caller(&request)?;
         let admitted = request.extensions().get::<Admitted>().cloned();
         let mut messages = request.into_inner();
-        let Some(Message::Start(start)) = messages.message().await?.and_then(|it| it.message) else {
+        let Some(Message::Start(start)) = messages.message().await?.and_then(|it| it.message)
+        else {
             let why = "the first message starts the import";
             return Err(violated("start", why));
         };
@@ -229,8 +230,8 @@ impl EnrollmentService {
         let mut request = request.into_inner();
         let (meta, subject, flag) = parts(&mut request);
         let keys = self.enrolment.records().keys();
-        let (meta, ask) = convert::about(method, (meta, subject), flag, caller, keys)
-            .map_err(status::invalid)?;
+        let (meta, ask) =
+            convert::about(method, (meta, subject), flag, caller, keys).map_err(status::invalid)?;
         name(admitted.as_ref(), &meta);
         let request_id = meta.request_id;
         Ok((Asked { request_id, ask }, request))
@@ -246,7 +247,10 @@ async fn pump(
     let mut last = 0;
     while let Some(message) = messages.next().await {
         let Some(Message::Row(row)) = message?.message else {
-            return Err(violated("row", "after the first message there are rows only"));
+            return Err(violated(
+                "row",
+                "after the first message there are rows only",
+            ));
         };
         if row.row <= last || i64::try_from(row.row).is_err() {
             let why = "must be greater than the number of the row before, and at least 1";
@@ -267,7 +271,7 @@ async fn end<T>(done: Result<(), EnrolmentError>, answers: &mpsc::Sender<Result<
     match done {
         Ok(()) | Err(EnrolmentError::Abandoned) => {}
         // Whoever listened may be gone.
-        Err(error) => drop(answers.send(Err(of_error(&error))).await),
+        Err(error) => drop(answers.send(Err(status::from_enrolment(&error))).await),
     }
 }
 
@@ -276,15 +280,6 @@ fn violated(field: &'static str, description: &str) -> Status {
         field,
         description: description.to_owned(),
     }])
-}
-
-/// What the door said about who calls. Without a door in front, nothing is served.
-#[expect(clippy::result_large_err, reason = "a status is what tonic wants")]
-fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
-    let caller = request.extensions().get::<Caller>();
-    caller
-        .cloned()
-        .ok_or_else(|| Status::internal("the request was not admitted"))
 }
 
 /// Tells the door the request's id, for its log.
@@ -297,22 +292,6 @@ fn name(admitted: Option<&Admitted>, meta: &Meta) {
 
 #[expect(clippy::result_large_err, reason = "a status is what tonic wants")]
 fn told(answer: Result<Answer, EnrolmentError>) -> Result<(i32, Vec<proto::Reason>), Status> {
-    let answer = answer.map_err(|error| of_error(&error))?;
+    let answer = answer.map_err(|error| status::from_enrolment(&error))?;
     Ok(convert::change(&answer))
-}
-
-fn of_error(error: &EnrolmentError) -> Status {
-    const FIELDS: ImageFields = ImageFields {
-        probe: "portrait.image",
-        reference: "portrait.image",
-    };
-    match error {
-        EnrolmentError::Verify(error) => status::from_error(error, FIELDS),
-        EnrolmentError::Records(error) => status::of_records(error),
-        EnrolmentError::Dimension { .. } => violated("template.template", &error.to_string()),
-        EnrolmentError::OtherBody => status::other_body(),
-        EnrolmentError::Contended => status::contended(),
-        EnrolmentError::Abandoned => Status::cancelled("nobody listens any more"),
-        EnrolmentError::Internal(cause) => status::internal(cause),
-    }
 }

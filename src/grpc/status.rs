@@ -6,6 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::activation::{ActivationError, RedeemError};
+use crate::enrolment::EnrolmentError;
 use crate::records::RecordsError;
 use crate::sample::SampleRole;
 use crate::store::StoreError;
@@ -129,6 +130,34 @@ pub fn from_redeem(error: &RedeemError) -> Status {
         RedeemError::Token(_) | RedeemError::Used => Code::FailedPrecondition,
     };
     Status::with_error_details(code, error.to_string(), error_info(error.name()))
+}
+
+/// Errors of enrolment.
+#[must_use]
+pub fn from_enrolment(error: &EnrolmentError) -> Status {
+    const FIELDS: ImageFields = ImageFields {
+        probe: "portrait.image",
+        reference: "portrait.image",
+    };
+    match error {
+        EnrolmentError::Verify(error) => from_error(error, FIELDS),
+        EnrolmentError::Records(error) => from_records(error),
+        EnrolmentError::Dimension { .. } => invalid(vec![Violation {
+            field: "template.template",
+            description: error.to_string(),
+        }]),
+        EnrolmentError::OtherBody => {
+            let details = error_info("REQUEST_ID_USED");
+            Status::with_error_details(Code::AlreadyExists, error.to_string(), details)
+        }
+        EnrolmentError::Contended => {
+            let mut details = error_info("CONTENDED");
+            details.set_retry_info(Some(STORE_RETRY));
+            Status::with_error_details(Code::Aborted, error.to_string(), details)
+        }
+        EnrolmentError::Abandoned => Status::cancelled(error.to_string()),
+        EnrolmentError::Internal(cause) => internal(cause),
+    }
 }
 
 /// Errors of the database and of the keys. What cannot be cured by asking again is for the log:

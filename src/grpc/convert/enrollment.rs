@@ -114,7 +114,13 @@ pub fn put(
         biodata: request.biodata,
     };
     let body_digest = wire.digest("Enrollment.Put", keys);
-    let ask = ask(&meta, wire.subject.take(), caller, body_digest, &mut violations);
+    let ask = ask(
+        &meta,
+        wire.subject.take(),
+        caller,
+        body_digest,
+        &mut violations,
+    );
     match (ask, wire.reference(&mut violations)) {
         (Some(ask), Some(reference)) => finish(meta, (ask, reference), violations),
         _ => Err(violations),
@@ -135,12 +141,26 @@ pub fn about(
     let mut violations = Vec::new();
     let meta = meta(request_meta, &mut violations);
     let nik = subject.as_ref().map(|it| it.nik.as_bytes());
-    let parts = [method.as_bytes(), nik.unwrap_or_default(), &[u8::from(flag)]];
+    let parts = [
+        method.as_bytes(),
+        nik.unwrap_or_default(),
+        &[u8::from(flag)],
+    ];
     let body_digest = keys.body_digest(&parts);
     match ask(&meta, subject, caller, body_digest, &mut violations) {
         Some(ask) => finish(meta, ask, violations),
         None => Err(violations),
     }
+}
+
+/// Validates a request that names nothing but itself.
+///
+/// # Errors
+/// Every violation.
+pub fn only_meta(request_meta: Option<proto::RequestMeta>) -> Result<Meta, Vec<Violation>> {
+    let mut violations = Vec::new();
+    let meta = meta(request_meta, &mut violations);
+    finish(meta, (), violations).map(|(meta, ())| meta)
 }
 
 fn ask(
@@ -211,10 +231,7 @@ fn in_words(violations: &[Violation]) -> String {
     words.collect::<Vec<_>>().join("; ")
 }
 
-fn template(
-    mut ready: proto::ReadyTemplate,
-    violations: &mut Vec<Violation>,
-) -> Option<Template> {
+fn template(mut ready: proto::ReadyTemplate, violations: &mut Vec<Violation>) -> Option<Template> {
     let bytes = Zeroizing::new(std::mem::take(&mut ready.template));
     let id = ready.contract_id;
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
@@ -419,8 +436,17 @@ mod tests {
         assert_eq!(day.to_string(), "2014-05-06");
         assert!(calendar_day("2012-02-29").is_some());
         for text in [
-            "2014-5-6", "20140506", "2014-02-30", "2013-02-29", "2014-13-01", "2014-00-01",
-            "+014-05-06", "2014-05-06 ", "２０１４-05-06", "06-05-2014", "2014-05-0é",
+            "2014-5-6",
+            "20140506",
+            "2014-02-30",
+            "2013-02-29",
+            "2014-13-01",
+            "2014-00-01",
+            "+014-05-06",
+            "2014-05-06 ",
+            "２０１４-05-06",
+            "06-05-2014",
+            "2014-05-0é",
         ] {
             assert_eq!(calendar_day(text), None, "{text}");
         }

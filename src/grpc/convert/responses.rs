@@ -242,7 +242,7 @@ pub(super) fn decision(decision: Decision) -> proto::Decision {
     }
 }
 
-fn reasons(reasons: &[ReasonCode]) -> Vec<proto::Reason> {
+pub(super) fn reasons(reasons: &[ReasonCode]) -> Vec<proto::Reason> {
     let wire = |reason: &ReasonCode| proto::Reason {
         code: reason_code(*reason).into(),
         text_id: reason.text_id().to_owned(),
