@@ -21,8 +21,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
     tonic_prost_build::configure()
         .bytes(".padan.v1.Sample.image")
-        // src/grpc.rs has ones that show neither image nor NIK.
-        .skip_debug(["padan.v1.Sample", "padan.v1.Subject"])
+        // src/grpc.rs has ones that show neither image nor template nor NIK.
+        .skip_debug([
+            "padan.v1.Sample",
+            "padan.v1.Subject",
+            "padan.v1.ReadyTemplate",
+            "padan.v1.Biodata",
+        ])
         .compile_fds(descriptors)?;
     Ok(())
 }

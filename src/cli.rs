@@ -7,6 +7,7 @@ mod certs;
 mod client;
 mod demo;
 mod evaluate;
+mod import;
 mod keys;
 mod load;
 mod models;
@@ -88,6 +89,8 @@ fn run_command(command: Command, shared: &SharedArgs) -> Outcome {
         Command::Evaluate(args) => evaluate::run(&args, &quiet(shared)?),
         // Load is on another process, which has the configuration.
         Command::Load(args) => load::run(&args),
+        // The list is here, the models are there.
+        Command::Import(args) => import::run(&args),
         // Keys and certificates need no models.
         Command::Keys(command) => keys::run(&command, shared),
         Command::Certs(command) => certs::run(&command),

@@ -18,13 +18,13 @@ use std::time::Duration;
 pub use access::{AccessConfig, AccessTable, CertifiedClients, ClientTable, LimitsTable};
 pub use args::{
     Args, AssessArgs, AuditCommand, AuditVerifyArgs, CertsCommand, CertsDevArgs, Command, DemoArgs,
-    EvaluateArgs, KeysCommand, KeysFolder, LoadArgs, LoadClass, LoadMode, ModelsCommand, ServeArgs,
-    SharedArgs, VerifyArgs,
+    EvaluateArgs, ImportArgs, KeysCommand, KeysFolder, LoadArgs, LoadClass, LoadMode,
+    ModelsCommand, ServeArgs, SharedArgs, VerifyArgs,
 };
 pub use file::{ConfigFile, LogFormat};
 pub use keys::{KeysConfig, KeysTable, secret_variable};
 pub use retention::{RetentionTable, ReviewTable};
-pub use store::{StoreTable, VerificationTable};
+pub use store::{EnrolmentTable, StoreTable, VerificationTable};
 
 use crate::activation::Limits;
 use crate::decision::PolicySpec;
@@ -76,6 +76,8 @@ pub struct Config {
     pub retention: Periods,
     /// The queue of cases for a human.
     pub review: ReviewLimits,
+    /// Whether portraits are kept, sealed, beside the templates made from them.
+    pub keep_portraits: bool,
     /// How logs look.
     pub log_format: LogFormat,
     /// Which logs are written.
@@ -169,6 +171,7 @@ impl Config {
             policies: file.policies(),
             server: server(&file, &mut mistakes),
             store: store(shared, &file, &mut mistakes),
+            keep_portraits: file.enrolment.keep_portraits,
             limits: store::limits(&file.verification, &mut mistakes),
             retention: retention::periods(&file.retention, &file.verification, &mut mistakes),
             review: retention::review(

@@ -55,6 +55,22 @@ pub fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
+/// SHA-256 of all that `reader` gives, as hexadecimal digits.
+///
+/// # Errors
+/// Those of reading.
+pub fn sha256_hex_of(mut reader: impl std::io::Read) -> std::io::Result<String> {
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let read = reader.read(&mut buffer)?;
+        let Some(chunk) = buffer.get(..read).filter(|chunk| !chunk.is_empty()) else {
+            return Ok(hex(&digest.finalize()));
+        };
+        digest.update(chunk);
+    }
+}
+
 /// SHA-256 of `bytes`, 64 hexadecimal digits in lower case.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {

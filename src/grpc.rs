@@ -7,6 +7,7 @@ mod caller;
 mod convert;
 mod deadline;
 mod endpoint;
+mod enrollment;
 mod info;
 mod results;
 mod privacy;
@@ -42,11 +43,26 @@ impl std::fmt::Debug for proto::Subject {
     }
 }
 
+impl std::fmt::Debug for proto::ReadyTemplate {
+    /// No number of the embedding.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "ReadyTemplate({} bytes)", self.template.len())
+    }
+}
+
+impl std::fmt::Debug for proto::Biodata {
+    /// Nothing of a person.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Biodata(…)")
+    }
+}
+
 pub use admission::DoorLayer;
 pub use audit::AuditService;
 pub use convert::{requests, responses};
 pub use deadline::parse_timeout;
 pub use endpoint::{InvalidUrl, endpoint};
+pub use enrollment::EnrollmentService;
 pub use info::{ServiceInfo, ServiceModel};
 pub use privacy::PrivacyService;
 pub use review::ReviewService;

@@ -42,6 +42,7 @@
 //! | [`privacy`] | consents withdrawn, erasure, export of what is kept of one person; receipts | [`privacy::Privacy`] |
 //! | [`review`] | the queue of cases for a human | [`review::Reviews`] |
 //! | [`retention`] | what is kept only for a time goes | [`retention::run`] |
+//! | [`enrolment`] | portraits to sealed references; imports, rotation of keys | [`enrolment::Enrolment::put`] |
 //! | [`digest`] | bytes as hexadecimal digits, SHA-256 | [`digest::sha256_hex`] |
 //! | [`config`] | command line, file, environment → validated settings | [`config::Config::load`] |
 //! | [`app`] | puts it all together | [`app::App::start`] |
@@ -126,6 +127,7 @@ pub mod review;
 pub mod retention;
 
 pub mod trail;
+pub mod enrolment;
 
 pub mod model;
 

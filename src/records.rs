@@ -1,16 +1,18 @@
 //! The records: the store, and the keys that open what is in it. Whoever has the one without the
 //! other has nothing.
 
+mod seal;
+
 use std::sync::Arc;
 
 use crate::access::{Caller, Method, Refusal};
 use crate::audit::{Actor, Entry, Event, Text, Timestamp, WriterId};
 use crate::embed::{ContractId, NotATemplate, Template};
-use crate::keys::{
-    self, Binding, KeyId, KeyRing, SealError, Sealed, SubjectKey, WrapError, WrappedKey,
-};
-use crate::store::{self, Reference, Store, StoreError, Subject, SubjectStatus};
+use crate::keys::{KeyId, KeyRing, SealError, SubjectKey, WrapError};
+use crate::store::{Store, StoreError, SubjectStatus};
 use crate::subject::SubjectHash;
+
+pub use seal::{Facts, PORTRAIT, Place, SealedKey, rewrap, subject_key};
 
 /// Under this name the store remembers which NIK key its subjects' hashes are of.
 const NIK_KEY: &str = "nik_key";
@@ -186,58 +188,25 @@ impl Records {
         let Some(reference) = reference else {
             return Ok(Enrolled::NotSynced);
         };
-        let (keys, contract_id) = (Arc::clone(&self.keys), contract_id.clone());
-        // The master key may be in a key service, which takes its time.
-        let opened = tokio::task::spawn_blocking(move || {
-            open_reference(&keys, subject, &row, reference, contract_id)
+        let contract_id = contract_id.clone();
+        let opened = self.with_keys(move |keys| {
+            let key = Arc::new(subject_key(keys, subject, &row)?);
+            seal::open_reference(key, subject, reference, contract_id)
         });
-        let opened = opened.await.map_err(|_| StoreError::Closed)?;
-        opened.map(Enrolled::Reference)
+        opened.await.map(Enrolled::Reference)
     }
-}
 
-fn open_reference(
-    keys: &KeyRing,
-    subject: SubjectHash,
-    row: &Subject,
-    reference: Reference,
-    contract_id: ContractId,
-) -> Result<OpenReference, RecordsError> {
-    let key = subject_key(keys, subject, row)?;
-    let binding = Binding::template(&subject, &contract_id, reference.row_version);
-    let sealed = sealed(&reference)?;
-    let plain = keys::open(&key, &binding, &sealed)?;
-    Ok(OpenReference {
-        template: Template::from_bytes(contract_id, &plain)?,
-        key: Arc::new(key),
-        version: reference.row_version,
-        captured_on: reference.captured_on,
-    })
-}
-
-/// The key of a subject as stored.
-fn subject_key(
-    keys: &KeyRing,
-    subject: SubjectHash,
-    row: &Subject,
-) -> Result<SubjectKey, RecordsError> {
-    let damaged = || StoreError::Damaged("a subject without a usable key".to_owned());
-    let stored = row.key.as_ref().ok_or_else(damaged)?;
-    Ok(keys.unwrap(&wrapped(stored)?, &subject)?)
-}
-
-fn wrapped(stored: &store::WrappedKey) -> Result<WrappedKey, RecordsError> {
-    let damaged = |_| StoreError::Damaged("a master key's id".to_owned());
-    Ok(WrappedKey {
-        master_key_id: KeyId::new(&stored.master_key).map_err(damaged)?,
-        bytes: stored.bytes.clone(),
-    })
-}
-
-fn sealed(reference: &Reference) -> Result<Sealed, RecordsError> {
-    let nonce = reference.nonce.as_slice().try_into();
-    Ok(Sealed {
-        nonce: nonce.map_err(|_| SealError::DoesNotOpen)?,
-        ciphertext: reference.ciphertext.clone(),
-    })
+    /// Does something with the keys where it keeps nobody waiting: a master key may be in a key
+    /// service, which takes its time.
+    ///
+    /// # Errors
+    /// Those of `work`.
+    pub async fn with_keys<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&KeyRing) -> Result<T, RecordsError> + Send + 'static,
+    ) -> Result<T, RecordsError> {
+        let keys = Arc::clone(&self.keys);
+        let done = tokio::task::spawn_blocking(move || work(&keys));
+        done.await.map_err(|_| StoreError::Closed)?
+    }
 }

@@ -13,6 +13,7 @@
 mod chain;
 mod consents;
 mod decisions;
+mod enrolment;
 mod erasure;
 mod error;
 mod group;
@@ -20,6 +21,7 @@ mod kept;
 mod once;
 mod open;
 mod partitions;
+mod requests;
 mod retention;
 mod reviews;
 mod spans;
@@ -34,23 +36,23 @@ pub use chain::Position;
 pub use consents::{Consent, GrantConsent, Granted, WithdrawConsent};
 pub use decisions::{
     Attempt, Attempts, CommitOutcome, DecisionRecord, Effects, RedeemOutcome, Redemption,
-    RequestKey, Stored,
+};
+pub use enrolment::{
+    Announce, Changed, DeleteReferences, Deleted, Note, PutReference, ReplaceKey, SetBlocked,
 };
 pub use erasure::{Erase, Erased, Erasure};
 pub use error::StoreError;
 pub use kept::{Kept, KeptAttempts, KeptReview};
 pub use once::{Once, OnceOutcome};
 pub use open::{Location, Settings};
+pub use requests::{Claim, RequestKey, Stored};
 pub use retention::{Expired, Retention};
 pub use spans::Window;
 pub use reviews::{
     DecideReview, EnqueueReview, Enqueued, NewReview, NextReview, Review, ReviewOutcome,
 };
 pub use sql_store::SqlStore;
-pub use subjects::{
-    Changed, DeleteReferences, PutReference, Reference, Rewrap, SetBlocked, Subject, SubjectStatus,
-    WrappedKey,
-};
+pub use subjects::{Reference, Rewrap, Subject, SubjectStatus, WrappedKey};
 pub use trail::{EntryColumns, EntryQuery, Selection, StoredCheckpoint, StoredEntry};
 
 use crate::audit::{ChainHead, Entry, WriterId};
@@ -98,8 +100,17 @@ pub trait Store: Send + Sync {
     /// Stores a reference, and its subject when that is new.
     async fn put_reference(&self, put: PutReference) -> Result<Changed, StoreError>;
 
-    /// Deletes references. Returns their number.
-    async fn delete_references(&self, delete: DeleteReferences) -> Result<u64, StoreError>;
+    /// All references of a subject, in the order of their contracts.
+    async fn references(&self, subject: SubjectHash) -> Result<Vec<Reference>, StoreError>;
+
+    /// Makes a subject known that has no reference yet.
+    async fn announce(&self, announce: Announce) -> Result<Changed, StoreError>;
+
+    /// Deletes references.
+    async fn delete_references(&self, delete: DeleteReferences) -> Result<Deleted, StoreError>;
+
+    /// Leaves the entry of a request that changes nothing.
+    async fn note(&self, note: Note) -> Result<Changed, StoreError>;
 
     /// Blocks a subject or ends that; [`Changed::Stale`] when there is none with a key.
     async fn set_blocked(&self, set: SetBlocked) -> Result<Changed, StoreError>;
@@ -117,6 +128,12 @@ pub trait Store: Send + Sync {
 
     /// Replaces wrapped keys, with one entry for all. Returns how many were still as read.
     async fn rewrap(&self, rewraps: Vec<Rewrap>, entry: Entry) -> Result<u64, StoreError>;
+
+    /// Gives a subject another key.
+    async fn replace_key(&self, replace: ReplaceKey) -> Result<Changed, StoreError>;
+
+    /// Removes from SQLite's log what was overwritten, such as wrapped keys that were replaced.
+    async fn forget_overwritten(&self) -> Result<(), StoreError>;
 
     /// Destroys a subject's key and what only it opens.
     async fn erase(&self, erase: Erase) -> Result<Erased, StoreError>;
@@ -225,6 +242,9 @@ pub trait Store: Send + Sync {
     /// Keeps a value under a name if there is none yet. Returns the one that is kept: a start with
     /// other keys than the database was made with is found by it.
     async fn remember(&self, name: &str, value: &str) -> Result<String, StoreError>;
+
+    /// Raises a number that is kept under a name by [`Self::remember`]; never lowers it.
+    async fn advance(&self, name: &str, to: u64) -> Result<(), StoreError>;
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), StoreError>;

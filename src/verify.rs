@@ -219,6 +219,16 @@ impl Verifier {
         self.examine(task, urgency).await
     }
 
+    /// Makes a template of a portrait, by the limits for references. Without one when the portrait
+    /// has faults.
+    ///
+    /// # Errors
+    /// When the portrait is no image, or there is no capacity or time.
+    pub async fn enrol(&self, image: Bytes, urgency: Urgency) -> Result<SampleResult, VerifyError> {
+        let task = sample_task(image, SampleRole::Reference, Goal::Embed);
+        self.examine(task, urgency).await
+    }
+
     async fn examine(
         &self,
         task: SampleTask,

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod import;
 mod keys;
 mod load;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub use audit::{AuditCommand, AuditVerifyArgs};
+pub use import::ImportArgs;
 pub use keys::{CertsCommand, CertsDevArgs, KeysCommand, KeysFolder};
 pub use load::{LoadArgs, LoadClass, LoadMode};
 
@@ -76,6 +78,8 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Put load on a server and measure throughput and latency
     Load(LoadArgs),
+    /// Enrol the portraits that a CSV file lists; exit code 0: all stored, 1: some were refused
+    Import(ImportArgs),
     /// Make, rotate or show the keys of enrolment, evidence and tokens
     #[command(subcommand)]
     Keys(KeysCommand),

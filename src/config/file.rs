@@ -7,7 +7,8 @@ use clap::ValueEnum;
 use serde::Deserialize;
 
 use super::{
-    AccessTable, KeysTable, RetentionTable, ReviewTable, StoreTable, VerificationTable,
+    AccessTable, EnrolmentTable, KeysTable, RetentionTable, ReviewTable, StoreTable,
+    VerificationTable,
 };
 use crate::decision::PolicySpec;
 use crate::model::{Profile, ProviderKind};
@@ -53,6 +54,8 @@ pub struct ConfigFile {
     pub retention: RetentionTable,
     /// The queue of cases for a human.
     pub review: ReviewTable,
+    /// What is kept of an enrolment.
+    pub enrolment: EnrolmentTable,
     /// Logs.
     pub log: Log,
     /// Policies.
@@ -168,6 +171,7 @@ impl Default for ConfigFile {
             verification: VerificationTable::default(),
             retention: RetentionTable::default(),
             review: ReviewTable::default(),
+            enrolment: EnrolmentTable::default(),
             log: Log::default(),
             policy: Vec::new(),
         }

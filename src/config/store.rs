@@ -28,6 +28,14 @@ pub struct StoreTable {
     pub statement_timeout_ms: Option<u64>,
 }
 
+/// `[enrolment]` as typed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnrolmentTable {
+    /// Whether portraits are kept, sealed, beside the templates made from them.
+    pub keep_portraits: bool,
+}
+
 /// `[verification]` as typed.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

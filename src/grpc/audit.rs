@@ -65,8 +65,8 @@ impl AuditService {
             Err(error) => from_trail(&error),
             Ok(()) => status::refused(
                 Code::PermissionDenied,
-                "the caller may read the trail of its own office only: name that office in Query",
                 REASON,
+                "the caller may read the trail of its own office only: name that office in Query",
             ),
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod privacy;
+pub mod enrollment;
 pub mod requests;
 pub mod responses;
 pub mod reviews;

@@ -7,6 +7,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::access::Refusal;
 use crate::activation::{ActivationError, RedeemError};
+use crate::enrolment::EnrolmentError;
 use crate::records::RecordsError;
 use crate::sample::SampleRole;
 use crate::store::StoreError;
@@ -149,6 +150,31 @@ pub fn from_redeem(error: &RedeemError) -> Status {
         RedeemError::Token(_) | RedeemError::Used => {
             refused(Code::FailedPrecondition, error.name(), &error.to_string())
         }
+    }
+}
+
+/// Errors of enrolment.
+#[must_use]
+pub fn from_enrolment(error: &EnrolmentError) -> Status {
+    const FIELDS: ImageFields = ImageFields {
+        probe: "portrait.image",
+        reference: "portrait.image",
+    };
+    match error {
+        EnrolmentError::Verify(error) => from_error(error, FIELDS),
+        EnrolmentError::Records(error) => from_records(error),
+        EnrolmentError::Dimension { .. } => invalid(vec![Violation {
+            field: "template.template",
+            description: error.to_string(),
+        }]),
+        EnrolmentError::OtherBody => other_body(&error.to_string()),
+        EnrolmentError::Contended => {
+            let mut details = error_info("CONTENDED");
+            details.set_retry_info(Some(STORE_RETRY));
+            Status::with_error_details(Code::Aborted, error.to_string(), details)
+        }
+        EnrolmentError::Abandoned => Status::cancelled(error.to_string()),
+        EnrolmentError::Internal(cause) => internal(cause),
     }
 }
 

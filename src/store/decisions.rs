@@ -1,4 +1,4 @@
-//! Decisions, attempts, request ids and the use of result tokens.
+//! Decisions, attempts and the use of result tokens.
 
 use async_trait::async_trait;
 
@@ -6,19 +6,11 @@ use super::chain::{Position, Write};
 use super::consents::{self, Consent};
 use super::error::StoreError;
 use super::group::Change;
+use super::requests::{Claim, RequestKey, Stored};
 use super::reviews::{self, NewReview};
 use super::sql::{Pool, values};
 use crate::audit::Entry;
 use crate::subject::SubjectHash;
-
-/// A caller's id of a request: two callers may use the same id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestKey {
-    /// Who called, by the name in its certificate.
-    pub caller: String,
-    /// The id that the caller gave.
-    pub id: String,
-}
 
 /// What a decision leaves behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,26 +73,6 @@ pub enum CommitOutcome {
     OtherConsent,
 }
 
-/// A request that was answered before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stored {
-    /// The sealed reply to the same body.
-    Reply(Vec<u8>),
-    /// The id was used for another body.
-    OtherBody,
-}
-
-impl Stored {
-    fn new(found: &[u8], asked: &[u8; 32], reply: Vec<u8>) -> Self {
-        // A digest of a body the caller sent: nothing secret is compared.
-        if found == asked {
-            Self::Reply(reply)
-        } else {
-            Self::OtherBody
-        }
-    }
-}
-
 /// Comparisons counted so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempts {
@@ -133,8 +105,16 @@ pub enum RedeemOutcome {
     UsedBefore(Position),
 }
 
-const SELECT_REQUEST: &str =
-    "SELECT body_digest, reply FROM requests WHERE caller = $1 AND request_id = $2";
+impl DecisionRecord {
+    fn claim(&self) -> Claim {
+        Claim {
+            request: self.request.clone(),
+            body_digest: self.body_digest,
+            reply: self.effects.reply.clone(),
+            at_us: self.at_us,
+        }
+    }
+}
 
 #[async_trait]
 impl Change for DecisionRecord {
@@ -145,7 +125,8 @@ impl Change for DecisionRecord {
     }
 
     async fn apply(&self, write: &mut Write) -> Result<CommitOutcome, StoreError> {
-        if let Some(stored) = claim(self, write).await? {
+        let claim = self.claim();
+        if let Some(stored) = claim.take(write).await? {
             return Ok(match stored {
                 Stored::Reply(reply) => CommitOutcome::Repeated(reply),
                 Stored::OtherBody => CommitOutcome::OtherBody,
@@ -154,43 +135,19 @@ impl Change for DecisionRecord {
         if let Some(consent) = &self.consent
             && !consents::record(consent, write).await?
         {
-            const UNCLAIM: &str = "DELETE FROM requests WHERE caller = $1 AND request_id = $2";
-            let RequestKey { caller, id } = &self.request;
-            write.execute(UNCLAIM, values![caller, id]).await?;
+            claim.give_back(write).await?;
             return Ok(CommitOutcome::OtherConsent);
         }
         if let Some(attempt) = &self.attempt
             && !count(attempt, self.at_us, write).await?
         {
-            const OTHER_REPLY: &str =
-                "UPDATE requests SET reply = $3 WHERE caller = $1 AND request_id = $2";
-            let RequestKey { caller, id } = &self.request;
-            let values = values![caller, id, &attempt.exceeded.reply];
-            write.execute(OTHER_REPLY, values).await?;
+            claim.answer(&attempt.exceeded.reply, write).await?;
             let position = leave(&attempt.exceeded, &self.request, write).await?;
             return Ok(CommitOutcome::AttemptsExceeded(position));
         }
         let position = leave(&self.effects, &self.request, write).await?;
         Ok(CommitOutcome::Committed(position))
     }
-}
-
-/// Takes the request's id, or returns what is stored under it. Of two replicas with the same id
-/// the second waits here for the first one's commit.
-async fn claim(record: &DecisionRecord, write: &mut Write) -> Result<Option<Stored>, StoreError> {
-    const CLAIM: &str = "INSERT INTO requests (caller, request_id, body_digest, reply, created_us)
-        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (caller, request_id) DO NOTHING";
-    let RequestKey { caller, id } = &record.request;
-    let (digest, reply) = (&record.body_digest, &record.effects.reply);
-    let values = values![caller, id, digest, reply, record.at_us];
-    if write.execute(CLAIM, values).await? == 1 {
-        return Ok(None);
-    }
-    let row = write.row(SELECT_REQUEST, values![caller, id]).await?;
-    // Deleted between the two statements, because it was old: the next try claims it.
-    let row = row.ok_or(StoreError::Conflict)?;
-    let stored = Stored::new(&row.bytes(0)?, digest, row.bytes(1)?);
-    Ok(Some(stored))
 }
 
 /// Counts an attempt. False when a limit is reached; nothing is counted then.
@@ -253,23 +210,6 @@ impl Change for Redemption {
             write.append(&self.refused).await?,
         ))
     }
-}
-
-/// The reply to a request, when it was answered before.
-pub(super) async fn stored(
-    pool: &Pool,
-    request: &RequestKey,
-    body_digest: &[u8; 32],
-) -> Result<Option<Stored>, StoreError> {
-    let values = values![&request.caller, &request.id];
-    let Some(row) = pool.row(SELECT_REQUEST, values).await? else {
-        return Ok(None);
-    };
-    Ok(Some(Stored::new(
-        &row.bytes(0)?,
-        body_digest,
-        row.bytes(1)?,
-    )))
 }
 
 /// Comparisons counted for a session, and for a subject on a day.

@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 
 use super::chain::{Position, Write};
-use super::decisions::RequestKey;
 use super::error::StoreError;
 use super::group::Change;
 use super::once::Counted;
 use super::sql::{Pool, Row, values};
+use super::requests::RequestKey;
 use crate::audit::Entry;
 use crate::subject::SubjectHash;
 

@@ -3,24 +3,23 @@
 use async_trait::async_trait;
 
 use super::consents::{self, Consent, GrantConsent, Granted, WithdrawConsent};
-use super::decisions::{
-    self, Attempts, CommitOutcome, DecisionRecord, RedeemOutcome, Redemption, RequestKey, Stored,
+use super::decisions::{self, Attempts, CommitOutcome, DecisionRecord, RedeemOutcome, Redemption};
+use super::enrolment::{
+    Announce, Changed, DeleteReferences, Deleted, Note, PutReference, ReplaceKey, SetBlocked,
 };
 use super::erasure::{self, Erase, Erased, Erasure};
 use super::group::{Change, Group};
 use super::kept::{self, Kept};
 use super::once::{Once, OnceOutcome};
 use super::partitions::Months;
+use super::requests::{self, RequestKey, Stored};
 use super::retention::{self, Expired, Retention};
 use super::spans::{self, Window};
 use super::reviews::{
     self, DecideReview, EnqueueReview, Enqueued, NextReview, Review, ReviewOutcome,
 };
 use super::sql::{Pool, values};
-use super::subjects::{
-    self, Changed, DeleteReferences, PutReference, Reference, Rewrap, RewrapStep, SetBlocked,
-    Subject, WrappedKey,
-};
+use super::subjects::{self, Reference, Rewrap, RewrapStep, Subject, WrappedKey};
 use super::trail::{self, Append, EntryQuery, StoredCheckpoint, StoredEntry};
 use super::{Position, Settings, Store, StoreError, open};
 use crate::audit::{ChainHead, Entry, Timestamp, WriterId};
@@ -73,6 +72,28 @@ impl Change for Remember {
     }
 }
 
+/// A number kept under a name, to be raised.
+struct Advance {
+    name: String,
+    to: u64,
+}
+
+#[async_trait]
+impl Change for Advance {
+    type Outcome = ();
+
+    fn subject(&self) -> Option<SubjectHash> {
+        None
+    }
+
+    async fn apply(&self, write: &mut super::chain::Write) -> Result<(), StoreError> {
+        const ADVANCE: &str = "UPDATE meta SET value = $2
+            WHERE name = $1 AND CAST(value AS BIGINT) < $3";
+        let values = values![&self.name, &self.to.to_string(), self.to];
+        write.execute(ADVANCE, values).await.map(drop)
+    }
+}
+
 #[async_trait]
 impl Store for SqlStore {
     async fn commit(&self, decision: DecisionRecord) -> Result<CommitOutcome, StoreError> {
@@ -84,7 +105,7 @@ impl Store for SqlStore {
         request: &RequestKey,
         body_digest: &[u8; 32],
     ) -> Result<Option<Stored>, StoreError> {
-        decisions::stored(&self.pool, request, body_digest).await
+        requests::stored(&self.pool, request, body_digest).await
     }
 
     async fn attempts(
@@ -116,8 +137,20 @@ impl Store for SqlStore {
         self.group.submit(put).await
     }
 
-    async fn delete_references(&self, delete: DeleteReferences) -> Result<u64, StoreError> {
+    async fn references(&self, subject: SubjectHash) -> Result<Vec<Reference>, StoreError> {
+        subjects::references(&self.pool, subject).await
+    }
+
+    async fn announce(&self, announce: Announce) -> Result<Changed, StoreError> {
+        self.group.submit(announce).await
+    }
+
+    async fn delete_references(&self, delete: DeleteReferences) -> Result<Deleted, StoreError> {
         self.group.submit(delete).await
+    }
+
+    async fn note(&self, note: Note) -> Result<Changed, StoreError> {
+        self.group.submit(note).await
     }
 
     async fn set_blocked(&self, set: SetBlocked) -> Result<Changed, StoreError> {
@@ -139,6 +172,14 @@ impl Store for SqlStore {
 
     async fn rewrap(&self, rewraps: Vec<Rewrap>, entry: Entry) -> Result<u64, StoreError> {
         self.group.submit(RewrapStep { rewraps, entry }).await
+    }
+
+    async fn replace_key(&self, replace: ReplaceKey) -> Result<Changed, StoreError> {
+        self.group.submit(replace).await
+    }
+
+    async fn forget_overwritten(&self) -> Result<(), StoreError> {
+        self.pool.forget_overwritten().await
     }
 
     async fn erase(&self, erase: Erase) -> Result<Erased, StoreError> {
@@ -276,6 +317,11 @@ impl Store for SqlStore {
     async fn remember(&self, name: &str, value: &str) -> Result<String, StoreError> {
         let (name, value) = (name.to_owned(), value.to_owned());
         self.group.submit(Remember { name, value }).await
+    }
+
+    async fn advance(&self, name: &str, to: u64) -> Result<(), StoreError> {
+        let name = name.to_owned();
+        self.group.submit(Advance { name, to }).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

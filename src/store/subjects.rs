@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::chain::{Position, Write};
+use super::chain::Write;
 use super::error::StoreError;
 use super::group::Change;
 use super::sql::{Pool, Row, values};
@@ -96,161 +96,6 @@ impl std::fmt::Debug for Reference {
     }
 }
 
-/// A reference to be stored, sealed for the subject's next version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PutReference {
-    /// Whose.
-    pub subject: SubjectHash,
-    /// The subject's version as read; 0 when there is no such subject. The reference's
-    /// [`Reference::row_version`] is one more.
-    pub expected_version: u64,
-    /// A new key: needed for a new subject and for one that was erased, `None` otherwise.
-    pub new_key: Option<WrappedKey>,
-    /// The reference. One of the same contract is replaced.
-    pub reference: Reference,
-    /// The entry in the audit trail.
-    pub entry: Entry,
-}
-
-/// What became of a change that expected a version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Changed {
-    /// It is durable, with its entry there.
-    Done(Position),
-    /// The subject is not as expected: read it again. Nothing was written.
-    Stale,
-}
-
-#[async_trait]
-impl Change for PutReference {
-    type Outcome = Changed;
-
-    fn subject(&self) -> Option<SubjectHash> {
-        Some(self.subject)
-    }
-
-    async fn apply(&self, write: &mut Write) -> Result<Changed, StoreError> {
-        const PUT: &str = "INSERT INTO face_references (subject, contract_id, row_version, nonce,
-            ciphertext, captured_on, source, quality, created_us)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-            ON CONFLICT (subject, contract_id) DO UPDATE SET row_version = $3, nonce = $4,
-            ciphertext = $5, captured_on = $6, source = $7, quality = $8, created_us = $9";
-        let reference = &self.reference;
-        if reference.row_version != self.expected_version + 1 || !self.take_version(write).await? {
-            return Ok(Changed::Stale);
-        }
-        let values = values![
-            self.subject,
-            &reference.contract_id,
-            reference.row_version,
-            &reference.nonce,
-            &reference.ciphertext,
-            &reference.captured_on,
-            &reference.source,
-            &reference.quality,
-            reference.created_us,
-        ];
-        write.execute(PUT, values).await?;
-        Ok(Changed::Done(write.append(&self.entry).await?))
-    }
-}
-
-impl PutReference {
-    /// Moves the subject from the expected version to the next. False when it was not as expected.
-    async fn take_version(&self, write: &mut Write) -> Result<bool, StoreError> {
-        const NEW: &str = "INSERT INTO subjects
-            (subject, wrapped_key, master_key, status, version, keyed_us, updated_us)
-            VALUES ($1, $2, $3, 'active', 1, $4, $4) ON CONFLICT (subject) DO NOTHING";
-        const AGAIN: &str = "UPDATE subjects SET wrapped_key = $2, master_key = $3,
-            status = 'active', version = version + 1, keyed_us = $4, updated_us = $4
-            WHERE subject = $1 AND version = $5 AND status = 'erased'";
-        const NEXT: &str = "UPDATE subjects SET version = version + 1, updated_us = $3
-            WHERE subject = $1 AND version = $2 AND status <> 'erased'";
-        let at_us = self.reference.created_us;
-        let expected = self.expected_version;
-        let changed = match &self.new_key {
-            Some(key) if expected == 0 => {
-                let values = values![self.subject, &key.bytes, &key.master_key, at_us];
-                write.execute(NEW, values).await?
-            }
-            Some(key) => {
-                let values = values![self.subject, &key.bytes, &key.master_key, at_us, expected];
-                write.execute(AGAIN, values).await?
-            }
-            None => {
-                write
-                    .execute(NEXT, values![self.subject, expected, at_us])
-                    .await?
-            }
-        };
-        Ok(changed == 1)
-    }
-}
-
-/// References to be deleted. The subject, its key and its status stay.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeleteReferences {
-    /// Whose.
-    pub subject: SubjectHash,
-    /// The contract of the one; `None` for all.
-    pub contract_id: Option<String>,
-    /// The entry in the audit trail.
-    pub entry: Entry,
-}
-
-#[async_trait]
-impl Change for DeleteReferences {
-    type Outcome = u64;
-
-    fn subject(&self) -> Option<SubjectHash> {
-        Some(self.subject)
-    }
-
-    async fn apply(&self, write: &mut Write) -> Result<u64, StoreError> {
-        const ONE: &str = "DELETE FROM face_references WHERE subject = $1 AND contract_id = $2";
-        const ALL: &str = "DELETE FROM face_references WHERE subject = $1";
-        let deleted = match &self.contract_id {
-            Some(contract) => write.execute(ONE, values![self.subject, contract]).await?,
-            None => write.execute(ALL, values![self.subject]).await?,
-        };
-        write.append(&self.entry).await?;
-        Ok(deleted)
-    }
-}
-
-/// A subject to be blocked, or to be verified again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SetBlocked {
-    /// Whom.
-    pub subject: SubjectHash,
-    /// Whether to block.
-    pub blocked: bool,
-    /// When, in microseconds since 1970, UTC.
-    pub at_us: i64,
-    /// The entry in the audit trail.
-    pub entry: Entry,
-}
-
-#[async_trait]
-impl Change for SetBlocked {
-    type Outcome = Changed;
-
-    fn subject(&self) -> Option<SubjectHash> {
-        Some(self.subject)
-    }
-
-    async fn apply(&self, write: &mut Write) -> Result<Changed, StoreError> {
-        const SET: &str = "UPDATE subjects SET status = $2, updated_us = $3
-            WHERE subject = $1 AND status <> 'erased'";
-        let status = if self.blocked { "blocked" } else { "active" };
-        let values = values![self.subject, status, self.at_us];
-        if write.execute(SET, values).await? == 0 {
-            return Ok(Changed::Stale);
-        }
-        Ok(Changed::Done(write.append(&self.entry).await?))
-    }
-}
-
 /// One subject's key wrapped by another master key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rewrap {
@@ -319,17 +164,34 @@ pub(super) async fn read(
     if row.int_or_null(5)?.is_none() {
         return Ok(Some((found, None)));
     }
-    let reference = Reference {
-        contract_id: contract_id.to_owned(),
-        row_version: row.count(5)?,
-        nonce: row.bytes(6)?,
-        ciphertext: row.bytes(7)?,
-        captured_on: row.text_or_null(8)?,
-        source: row.text(9)?,
-        quality: row.text(10)?,
-        created_us: row.int(11)?,
-    };
+    let reference = reference_of(&row, contract_id.to_owned(), 5)?;
     Ok(Some((found, Some(reference))))
+}
+
+/// All references of a subject.
+pub(super) async fn references(
+    pool: &Pool,
+    subject: SubjectHash,
+) -> Result<Vec<Reference>, StoreError> {
+    const SELECT: &str = "SELECT contract_id, row_version, nonce, ciphertext, captured_on, source,
+        quality, created_us FROM face_references WHERE subject = $1 ORDER BY contract_id";
+    let rows = pool.rows(SELECT, values![subject]).await?;
+    let one = |row: &Row| reference_of(row, row.text(0)?, 1);
+    rows.iter().map(one).collect()
+}
+
+/// Seven columns of `row`, from `at` on, as a reference.
+fn reference_of(row: &Row, contract_id: String, at: usize) -> Result<Reference, StoreError> {
+    Ok(Reference {
+        contract_id,
+        row_version: row.count(at)?,
+        nonce: row.bytes(at + 1)?,
+        ciphertext: row.bytes(at + 2)?,
+        captured_on: row.text_or_null(at + 3)?,
+        source: row.text(at + 4)?,
+        quality: row.text(at + 5)?,
+        created_us: row.int(at + 6)?,
+    })
 }
 
 /// The contracts that a subject has references of, without the references.

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 
 use super::chain::{Position, Write};
-use super::decisions::RequestKey;
 use super::error::StoreError;
 use super::group::Change;
+use super::requests::RequestKey;
 use super::sql::{Pool, Row, values};
 use crate::audit::{ChainHash, ChainHead, Entry, Text, WriterId};
 use crate::subject::SubjectHash;

@@ -69,6 +69,19 @@ pub enum NikWarning {
     BelowSeventeen,
 }
 
+impl NikWarning {
+    /// Its name on the wire and in the trail.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnknownRegion => "UNKNOWN_REGION",
+            Self::BirthDateDiffers => "BIRTH_DATE_DIFFERS",
+            Self::SexDiffers => "SEX_DIFFERS",
+            Self::BelowSeventeen => "BELOW_SEVENTEEN",
+        }
+    }
+}
+
 /// As the registry records it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sex {

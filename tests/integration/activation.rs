@@ -233,6 +233,7 @@ async fn a_blocked_subject_and_an_unknown_one_answer_in_the_same_shape(home: &Ho
         subject: subject_of(&office.records, MAN),
         blocked: true,
         at_us: 2,
+        claim: None,
         entry: office.records.own_entry(Event::ReferenceChanged),
     };
     office

@@ -20,6 +20,7 @@ mod crash;
 mod decisions;
 mod detection;
 mod embedders;
+mod enrolment;
 mod golden;
 mod keys_command;
 mod load;

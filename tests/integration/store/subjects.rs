@@ -1,8 +1,8 @@
 //! Subjects, references, rotation of keys, erasure.
 
 use padan::store::{
-    Changed, DeleteReferences, Erase, Erasure, PutReference, Reference, Rewrap, SetBlocked,
-    SqlStore, Store, Subject, SubjectStatus, WrappedKey,
+    Changed, DeleteReferences, Deleted, Erase, Erasure, PutReference, Reference, Rewrap,
+    SetBlocked, SqlStore, Store, Subject, SubjectStatus, WrappedKey,
 };
 use padan::subject::SubjectHash;
 
@@ -53,6 +53,8 @@ pub async fn put(
         expected_version,
         new_key,
         reference: reference(expected_version + 1, contract_id),
+        portrait: None,
+        claim: None,
         entry: entry("put"),
     };
     store.put_reference(put).await.expect("writes")
@@ -117,6 +119,8 @@ async fn a_stale_version_changes_nothing(home: &Home) {
         expected_version: 2,
         new_key: Some(key(b"another", "m1")),
         reference: reference(3, "contract"),
+        portrait: None,
+        claim: None,
         entry: entry("put"),
     };
     assert_eq!(store.put_reference(over).await, Ok(Changed::Stale));
@@ -126,6 +130,8 @@ async fn a_stale_version_changes_nothing(home: &Home) {
         expected_version: 2,
         new_key: None,
         reference: reference(7, "contract"),
+        portrait: None,
+        claim: None,
         entry: entry("put"),
     };
     assert_eq!(store.put_reference(torn).await, Ok(Changed::Stale));
@@ -143,14 +149,18 @@ async fn references_are_deleted_and_the_subject_stays(home: &Home) {
     let delete = |contract_id: Option<&str>| DeleteReferences {
         subject: subject(1),
         contract_id: contract_id.map(str::to_owned),
+        claim: None,
         entry: entry("deleted"),
     };
     assert_eq!(
         store.delete_references(delete(Some("contract"))).await,
-        Ok(1)
+        Ok(Deleted::Done(1))
     );
     assert_eq!(read(&store, subject(1)).await.1, None);
-    assert_eq!(store.delete_references(delete(None)).await, Ok(2));
+    assert_eq!(
+        store.delete_references(delete(None)).await,
+        Ok(Deleted::Done(2))
+    );
     assert_eq!(store.contracts(subject(1)).await, Ok(Vec::new()));
     assert_eq!(
         read(&store, subject(1)).await.0.status,
@@ -166,6 +176,7 @@ async fn a_blocked_subject_keeps_its_references(home: &Home) {
         subject: whom,
         blocked,
         at_us: NOW,
+        claim: None,
         entry: entry("blocked"),
     };
     for (blocked, status) in [
@@ -281,6 +292,8 @@ async fn who_was_erased_may_enrol_again(home: &Home) {
         expected_version: 2,
         new_key: Some(key(b"a new key", "m1")),
         reference: later.clone(),
+        portrait: None,
+        claim: None,
         entry: entry("put"),
     };
     assert!(matches!(

@@ -88,6 +88,8 @@ pub async fn enrol(records: &Arc<Records>, nik: &str, template: &Template) {
             quality: "GOOD".to_owned(),
             created_us: 1,
         },
+        portrait: None,
+        claim: None,
         entry,
     };
     let changed = records.store().put_reference(put).await.expect("stored");

@@ -1,0 +1,107 @@
+//! Ids of requests: the same request asked again gets the same answer, and changes nothing.
+
+use super::chain::Write;
+use super::error::StoreError;
+use super::sql::{Pool, values};
+
+/// A caller's id of a request: two callers may use the same id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestKey {
+    /// Who called, by the name in its certificate.
+    pub caller: String,
+    /// The id that the caller gave.
+    pub id: String,
+}
+
+/// A request's id, to be taken in the transaction of what the request changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The request.
+    pub request: RequestKey,
+    /// Keyed digest of the request's body.
+    pub body_digest: [u8; 32],
+    /// What is told when the same request is asked again.
+    pub reply: Vec<u8>,
+    /// When, in microseconds since 1970, UTC.
+    pub at_us: i64,
+}
+
+/// A request that was answered before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// The reply to the same body.
+    Reply(Vec<u8>),
+    /// The id was used for another body.
+    OtherBody,
+}
+
+impl Stored {
+    fn new(found: &[u8], asked: &[u8; 32], reply: Vec<u8>) -> Self {
+        // A digest of a body the caller sent: nothing secret is compared.
+        if found == asked {
+            Self::Reply(reply)
+        } else {
+            Self::OtherBody
+        }
+    }
+}
+
+const SELECT: &str =
+    "SELECT body_digest, reply FROM requests WHERE caller = $1 AND request_id = $2";
+
+impl Claim {
+    /// Takes the request's id, or returns what is stored under it. Of two replicas with the same id
+    /// the second waits here for the first one's commit.
+    pub(super) async fn take(&self, write: &mut Write) -> Result<Option<Stored>, StoreError> {
+        const CLAIM: &str = "INSERT INTO requests
+            (caller, request_id, body_digest, reply, created_us)
+            VALUES ($1, $2, $3, $4, $5) ON CONFLICT (caller, request_id) DO NOTHING";
+        let RequestKey { caller, id } = &self.request;
+        let values = values![caller, id, &self.body_digest, &self.reply, self.at_us];
+        if write.execute(CLAIM, values).await? == 1 {
+            return Ok(None);
+        }
+        let row = write.row(SELECT, values![caller, id]).await?;
+        // Deleted between the two statements, because it was old: the next try claims it.
+        let row = row.ok_or(StoreError::Conflict)?;
+        let stored = Stored::new(&row.bytes(0)?, &self.body_digest, row.bytes(1)?);
+        Ok(Some(stored))
+    }
+
+    /// Gives the id back: the request was not answered.
+    pub(super) async fn give_back(&self, write: &mut Write) -> Result<(), StoreError> {
+        const UNCLAIM: &str = "DELETE FROM requests WHERE caller = $1 AND request_id = $2";
+        let RequestKey { caller, id } = &self.request;
+        write.execute(UNCLAIM, values![caller, id]).await.map(drop)
+    }
+
+    /// Another reply than the one it was taken with.
+    pub(super) async fn answer(
+        &self,
+        reply: &Vec<u8>,
+        write: &mut Write,
+    ) -> Result<(), StoreError> {
+        const REPLY: &str = "UPDATE requests SET reply = $3
+            WHERE caller = $1 AND request_id = $2";
+        let RequestKey { caller, id } = &self.request;
+        let values = values![caller, id, reply];
+        write.execute(REPLY, values).await.map(drop)
+    }
+}
+
+/// The reply to a request, when it was answered before.
+pub(super) async fn stored(
+    pool: &Pool,
+    request: &RequestKey,
+    body_digest: &[u8; 32],
+) -> Result<Option<Stored>, StoreError> {
+    let values = values![&request.caller, &request.id];
+    let Some(row) = pool.row(SELECT, values).await? else {
+        return Ok(None);
+    };
+    Ok(Some(Stored::new(
+        &row.bytes(0)?,
+        body_digest,
+        row.bytes(1)?,
+    )))
+}

@@ -1,0 +1,582 @@
+//! Enrolment on both databases, with real portraits.
+
+mod import;
+mod rekey;
+mod repetition;
+
+use std::sync::{Arc, OnceLock};
+
+use padan::access::{Caller, Role};
+use padan::app::App;
+use padan::audit::{Entry, Event, Text};
+use padan::decision::Decision;
+use padan::embed::{ContractId, Embedding, Template};
+use padan::enrolment::{Enrolment, Settings};
+use padan::grpc::EnrollmentService;
+use padan::grpc::proto::enrollment_server::Enrollment as _;
+use padan::grpc::proto::{
+    self, EnrollmentOutcome, ReasonCode, ReferenceSource, ReferenceStatus, put_request,
+};
+use padan::keys::KeyRing;
+use padan::records::{Enrolled, PORTRAIT, Records};
+use padan::store::{EntryQuery, Erase, Selection};
+use padan::telemetry::{BuildLabels, Metrics};
+use padan::verify::{Reference, Urgency, Verifier, VerifyTask};
+use time::OffsetDateTime;
+use tonic::{Code, Request, Status};
+
+use crate::store::{Home, name, on_both};
+use crate::support::enrolled::{MAN, WOMAN, subject_of};
+use crate::support::{bad_fields, config, jpeg, portrait, sample};
+
+on_both![
+    a_portrait_is_enrolled_and_another_one_of_the_same_person_matches_it,
+    a_portrait_with_faults_is_refused_and_the_old_one_stays,
+    a_number_that_is_no_nik_is_an_outcome_with_one_entry,
+    a_template_of_another_contract_is_kept_and_not_served,
+    who_is_announced_or_deleted_is_known_and_not_synchronised,
+    a_blocked_subject_says_so_until_it_is_unblocked,
+    who_was_erased_enrols_anew_under_a_fresh_key,
+    portraits_are_kept_sealed_only_where_it_is_configured,
+    every_bad_field_is_named_and_nothing_is_stored,
+];
+
+/// The service on a database of its own.
+pub struct Desk {
+    pub service: EnrollmentService,
+    pub enrolment: Arc<Enrolment>,
+    pub records: Arc<Records>,
+}
+
+/// One for all tests: models take long to load.
+pub fn verifier() -> Arc<Verifier> {
+    static VERIFIER: OnceLock<Arc<Verifier>> = OnceLock::new();
+    let start = || App::start(&config()).expect("the app starts").verifier;
+    Arc::clone(VERIFIER.get_or_init(start))
+}
+
+pub fn caller() -> Caller {
+    Caller {
+        name: Text::fitted("registry"),
+        role: Role::Enrolment,
+        office: None,
+        is_certified: true,
+    }
+}
+
+impl Desk {
+    pub async fn open(home: &Home) -> Self {
+        let keys = KeyRing::ephemeral(OffsetDateTime::now_utc()).expect("random bytes");
+        Self::with(home, keys, Settings::default()).await
+    }
+
+    pub async fn with(home: &Home, keys: KeyRing, settings: Settings) -> Self {
+        let store = Arc::new(home.open("desk").await);
+        let records = Records::open(store, Arc::new(keys), name("desk")).await;
+        let records = Arc::new(records.expect("the keys belong to it"));
+        let enrolment = Enrolment::new(verifier(), Arc::clone(&records), settings);
+        let enrolment = Arc::new(enrolment);
+        Self {
+            service: service(&enrolment),
+            enrolment,
+            records,
+        }
+    }
+
+    pub async fn put(&self, request: proto::PutRequest) -> Result<proto::PutResponse, Status> {
+        let answer = self.service.put(called(request)).await;
+        answer.map(tonic::Response::into_inner)
+    }
+
+    pub async fn stored(&self, request: proto::PutRequest) -> u64 {
+        let answer = self.put(request).await.expect("an answer");
+        assert_eq!(answer.outcome(), EnrollmentOutcome::Done, "{answer:?}");
+        answer.reference_version
+    }
+
+    pub async fn status(&self, nik: &str) -> proto::GetStatusResponse {
+        let request = proto::GetStatusRequest {
+            meta: None,
+            subject: whom(nik),
+        };
+        let answer = self.service.get_status(called(request)).await;
+        answer.expect("an answer").into_inner()
+    }
+
+    pub async fn enrolled(&self, nik: &str) -> Enrolled {
+        let subject = subject_of(&self.records, nik);
+        let enrolled = self.records.enrolled(subject, &served()).await;
+        enrolled.expect("opens")
+    }
+
+    /// Whether a portrait matches what is enrolled.
+    pub async fn decision(&self, nik: &str, probe: &str) -> Decision {
+        let Enrolled::Reference(reference) = self.enrolled(nik).await else {
+            panic!("nobody is enrolled");
+        };
+        let task = VerifyTask {
+            probe: portrait(probe),
+            reference: Reference::Template(reference.template),
+            policy: String::new(),
+        };
+        let urgency = Urgency {
+            class: padan::engine::Class::Activation,
+            deadline: None,
+        };
+        let verification = verifier().verify(task, urgency).await;
+        verification.expect("a decision").verdict.decision
+    }
+
+    pub async fn entries(&self) -> Vec<Entry> {
+        let query = EntryQuery {
+            selection: Selection::All,
+            from_us: 0,
+            until_us: i64::MAX,
+            after: None,
+            limit: 1000,
+        };
+        let stored = self.records.store().entries(&query).await.expect("entries");
+        for entry in &stored {
+            assert!(!entry.text.contains(WOMAN) && !entry.text.contains(MAN));
+        }
+        let entries = stored.iter().map(|it| Entry::parse(&it.text));
+        entries.map(|entry| entry.expect("an entry")).collect()
+    }
+
+    /// Events with the operation and the reference's version of each entry, in their order.
+    pub async fn trail(&self) -> Vec<(Event, String, Option<u64>)> {
+        let entries = self.entries().await;
+        let mut trail: Vec<_> = entries
+            .iter()
+            .map(|entry| (entry.sequence, entry))
+            .collect();
+        trail.sort_by_key(|(sequence, _)| *sequence);
+        let operation = |entry: &Entry| entry.details[&Text::fitted("operation")].to_string();
+        let one =
+            |(_, entry): (u64, &Entry)| (entry.event, operation(entry), entry.reference_version);
+        trail.into_iter().map(one).collect()
+    }
+}
+
+pub fn service(enrolment: &Arc<Enrolment>) -> EnrollmentService {
+    let metrics = Metrics::new(BuildLabels {
+        version: "0".to_owned(),
+        runtime_version: "1".to_owned(),
+        detector: "d".to_owned(),
+        model_contract_id: "m:1".to_owned(),
+    });
+    EnrollmentService {
+        enrolment: Arc::clone(enrolment),
+        metrics: Arc::new(metrics),
+    }
+}
+
+/// The contract that the tests' models serve.
+pub fn served() -> ContractId {
+    let verifier = verifier();
+    let policy = verifier.policies().find("").expect("a default policy");
+    policy.contract_id.clone()
+}
+
+pub fn called<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.extensions_mut().insert(caller());
+    request
+}
+
+pub fn meta(id: &str) -> Option<proto::RequestMeta> {
+    Some(proto::RequestMeta {
+        request_id: id.to_owned(),
+        deadline_class: 0,
+    })
+}
+
+pub fn whom(nik: &str) -> Option<proto::Subject> {
+    Some(proto::Subject {
+        nik: nik.to_owned(),
+    })
+}
+
+pub fn put_of(nik: &str, image: impl Into<bytes::Bytes>) -> proto::PutRequest {
+    proto::PutRequest {
+        subject: whom(nik),
+        reference: Some(put_request::Reference::Portrait(sample(image))),
+        captured_on: "2014-05-20".to_owned(),
+        source: ReferenceSource::Registry.into(),
+        ..Default::default()
+    }
+}
+
+/// A template that some model could have made.
+pub fn ready(contract_id: &str, seed: f32) -> proto::ReadyTemplate {
+    let numbers: Vec<f32> = (0..128u8).map(|n| f32::from(n) - seed).collect();
+    let template = Template {
+        contract_id: ContractId::new(contract_id),
+        embedding: Embedding::from_output(&numbers).expect("a direction"),
+    };
+    proto::ReadyTemplate {
+        contract_id: contract_id.to_owned(),
+        template: template.to_bytes(),
+    }
+}
+
+pub fn put_ready(nik: &str, contract_id: &str, seed: f32) -> proto::PutRequest {
+    let template = ready(contract_id, seed);
+    proto::PutRequest {
+        reference: Some(put_request::Reference::Template(template)),
+        ..put_of(nik, "")
+    }
+}
+
+/// A picture without a face.
+pub fn faceless() -> bytes::Bytes {
+    jpeg(&image::RgbImage::from_pixel(
+        240,
+        320,
+        image::Rgb([200, 30, 30]),
+    ))
+}
+
+async fn a_portrait_is_enrolled_and_another_one_of_the_same_person_matches_it(home: &Home) {
+    let desk = Desk::open(home).await;
+    let mut request = put_of(WOMAN, portrait("person_a_1.jpg"));
+    request.biodata = Some(proto::Biodata {
+        birth_date: "1990-01-02".to_owned(),
+        sex: proto::Sex::Male.into(),
+    });
+    let answer = desk.put(request).await.expect("an answer");
+    assert_eq!(answer.outcome(), EnrollmentOutcome::Done);
+    assert_eq!(answer.reference_version, 1);
+    assert_eq!(answer.nik_warnings, ["BIRTH_DATE_DIFFERS", "SEX_DIFFERS"]);
+    assert_eq!(
+        desk.decision(WOMAN, "person_a_2.jpg").await,
+        Decision::Match
+    );
+    assert_eq!(
+        desk.decision(WOMAN, "impostor_1.jpg").await,
+        Decision::NoMatch
+    );
+    // Replaced by another face, so that it is seen.
+    assert_eq!(
+        desk.stored(put_of(WOMAN, portrait("person_b_1.jpg"))).await,
+        2
+    );
+    assert_eq!(
+        desk.decision(WOMAN, "person_a_2.jpg").await,
+        Decision::NoMatch
+    );
+    assert_eq!(
+        desk.decision(WOMAN, "person_b_2.jpg").await,
+        Decision::Match
+    );
+
+    let status = desk.status(WOMAN).await;
+    assert_eq!(status.status(), ReferenceStatus::Ready);
+    assert_eq!(status.reference_version, 2);
+    assert_eq!(status.model_contract_id, served().as_str());
+    assert_eq!(status.source(), ReferenceSource::Registry);
+    assert_eq!(status.captured_on, "2014-05-20");
+    assert!(status.stored_at.is_some());
+    let change = |version| (Event::ReferenceChanged, "put".to_owned(), Some(version));
+    assert_eq!(desk.trail().await, [change(1), change(2)]);
+    let entries = desk.entries().await;
+    let first = entries.iter().min_by_key(|entry| entry.sequence);
+    let first = first.expect("an entry");
+    let detail = |name: &str| first.details[&Text::fitted(name)].to_string();
+    assert_eq!(detail("warnings"), "BIRTH_DATE_DIFFERS,SEX_DIFFERS");
+    assert_eq!(
+        (detail("source"), detail("captured_on")),
+        ("REGISTRY".into(), "2014-05-20".into())
+    );
+    assert_eq!(first.subject, Some(subject_of(&desk.records, WOMAN)));
+    assert_eq!(first.contracts, [Text::fitted(served().as_str())]);
+}
+
+async fn a_portrait_with_faults_is_refused_and_the_old_one_stays(home: &Home) {
+    let desk = Desk::open(home).await;
+    desk.stored(put_of(WOMAN, portrait("person_a_1.jpg"))).await;
+    let answer = desk
+        .put(put_of(WOMAN, faceless()))
+        .await
+        .expect("an answer");
+    assert_eq!(answer.outcome(), EnrollmentOutcome::Refused);
+    assert_eq!(answer.reasons[0].code(), ReasonCode::NoFace);
+    assert_eq!(
+        (answer.reference_version, answer.model_contract_id.as_str()),
+        (0, "")
+    );
+    assert_eq!(
+        desk.decision(WOMAN, "person_a_2.jpg").await,
+        Decision::Match
+    );
+    assert_eq!(desk.status(WOMAN).await.reference_version, 1);
+    let refused = (Event::CallRefused, "put".to_owned(), None);
+    assert_eq!(desk.trail().await[1..], [refused]);
+    // Nobody becomes known by a refused portrait.
+    let answer = desk.put(put_of(MAN, faceless())).await.expect("an answer");
+    assert_eq!(answer.outcome(), EnrollmentOutcome::Refused);
+    assert_eq!(desk.status(MAN).await.status(), ReferenceStatus::None);
+    // What is no picture is a malformed request.
+    let status = desk.put(put_of(WOMAN, "no picture")).await;
+    let status = status.expect_err("is refused");
+    assert_eq!(bad_fields(&status), ["portrait.image"]);
+}
+
+async fn a_number_that_is_no_nik_is_an_outcome_with_one_entry(home: &Home) {
+    let desk = Desk::open(home).await;
+    for nik in [
+        "",
+        "3171014101900000",
+        "31710141019O0001",
+        "3171013201900001",
+    ] {
+        let put = desk.put(put_of(nik, portrait("person_a_1.jpg"))).await;
+        let put = put.expect("an answer");
+        assert_eq!(put.outcome(), EnrollmentOutcome::Refused, "{nik}");
+        assert_eq!(put.reasons[0].code(), ReasonCode::NikMalformed);
+    }
+    let status = desk.status("3171013201900001").await;
+    assert_eq!(status.status(), ReferenceStatus::NikMalformed);
+    let entries = desk.entries().await;
+    assert_eq!(entries.len(), 5);
+    let of_nobody = |entry: &Entry| {
+        entry.event == Event::CallRefused
+            && entry.subject.is_none()
+            && entry.reasons == [Text::fitted("NIK_MALFORMED")]
+    };
+    assert!(entries.iter().all(of_nobody), "{entries:?}");
+}
+
+async fn a_template_of_another_contract_is_kept_and_not_served(home: &Home) {
+    let desk = Desk::open(home).await;
+    assert_eq!(desk.stored(put_ready(WOMAN, "another:1", 3.0)).await, 1);
+    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::NotSynced));
+    let status = desk.status(WOMAN).await;
+    assert_eq!(status.status(), ReferenceStatus::OtherContract);
+    assert_eq!(status.model_contract_id, "another:1");
+    let subject = subject_of(&desk.records, WOMAN);
+    let contract = ContractId::new("another:1");
+    let other = desk.records.enrolled(subject, &contract);
+    assert!(matches!(other.await, Ok(Enrolled::Reference(_))));
+    // One of the served contract joins it.
+    assert_eq!(
+        desk.stored(put_ready(WOMAN, served().as_str(), 3.0)).await,
+        2
+    );
+    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::Reference(_)));
+    assert_eq!(desk.status(WOMAN).await.status(), ReferenceStatus::Ready);
+    // Not of its contract's dimension: it could never be compared.
+    let settings = Settings {
+        dimension: Some(64),
+        ..Settings::default()
+    };
+    let enrolment = Enrolment::new(verifier(), Arc::clone(&desk.records), settings);
+    let strict = service(&Arc::new(enrolment));
+    let refused = strict
+        .put(called(put_ready(WOMAN, served().as_str(), 3.0)))
+        .await;
+    assert_eq!(
+        bad_fields(&refused.expect_err("is refused")),
+        ["template.template"]
+    );
+}
+
+async fn announce(desk: &Desk, nik: &str) -> EnrollmentOutcome {
+    let request = proto::AnnounceRequest {
+        meta: None,
+        subject: whom(nik),
+    };
+    let answer = desk.service.announce(called(request)).await;
+    answer.expect("an answer").into_inner().outcome()
+}
+
+async fn delete(desk: &Desk, nik: &str) -> EnrollmentOutcome {
+    let request = proto::DeleteRequest {
+        meta: None,
+        subject: whom(nik),
+    };
+    let answer = desk.service.delete(called(request)).await;
+    answer.expect("an answer").into_inner().outcome()
+}
+
+async fn who_is_announced_or_deleted_is_known_and_not_synchronised(home: &Home) {
+    let desk = Desk::open(home).await;
+    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::Nothing));
+    assert_eq!(desk.status(WOMAN).await.status(), ReferenceStatus::None);
+    assert_eq!(announce(&desk, WOMAN).await, EnrollmentOutcome::Done);
+    assert_eq!(announce(&desk, WOMAN).await, EnrollmentOutcome::Unchanged);
+    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::NotSynced));
+    assert_eq!(
+        desk.status(WOMAN).await.status(),
+        ReferenceStatus::NotSynced
+    );
+    assert_eq!(
+        desk.stored(put_ready(WOMAN, served().as_str(), 3.0)).await,
+        2
+    );
+    desk.stored(put_ready(WOMAN, "another:1", 3.0)).await;
+    assert_eq!(delete(&desk, WOMAN).await, EnrollmentOutcome::Done);
+    assert_eq!(delete(&desk, WOMAN).await, EnrollmentOutcome::Unchanged);
+    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::NotSynced));
+    let status = desk.status(WOMAN).await;
+    assert_eq!(status.status(), ReferenceStatus::NotSynced);
+    assert_eq!((status.reference_version, status.stored_at), (0, None));
+    let operations: Vec<_> = desk.trail().await.into_iter().map(|it| it.1).collect();
+    assert_eq!(
+        operations,
+        ["announce", "announce", "put", "put", "delete", "delete"]
+    );
+}
+
+pub async fn set_blocked(desk: &Desk, nik: &str, blocked: bool) -> proto::SetBlockedResponse {
+    let request = proto::SetBlockedRequest {
+        meta: None,
+        subject: whom(nik),
+        blocked,
+    };
+    let answer = desk.service.set_blocked(called(request)).await;
+    answer.expect("an answer").into_inner()
+}
+
+async fn a_blocked_subject_says_so_until_it_is_unblocked(home: &Home) {
+    let desk = Desk::open(home).await;
+    let unknown = set_blocked(&desk, WOMAN, true).await;
+    assert_eq!(unknown.outcome(), EnrollmentOutcome::Refused);
+    assert_eq!(unknown.reasons[0].code(), ReasonCode::ReferenceNotFound);
+    desk.stored(put_ready(WOMAN, served().as_str(), 3.0)).await;
+    set_blocked(&desk, WOMAN, true).await;
+    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::Blocked));
+    assert_eq!(desk.status(WOMAN).await.status(), ReferenceStatus::Blocked);
+    // A new portrait does not unblock.
+    assert_eq!(
+        desk.stored(put_ready(WOMAN, served().as_str(), 4.0)).await,
+        2
+    );
+    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::Blocked));
+    set_blocked(&desk, WOMAN, false).await;
+    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::Reference(_)));
+    let trail = desk.trail().await;
+    let operations: Vec<_> = trail.iter().map(|it| (it.0, it.1.as_str())).collect();
+    let changed = Event::ReferenceChanged;
+    let expected = [
+        (Event::CallRefused, "block"),
+        (changed, "put"),
+        (changed, "block"),
+        (changed, "put"),
+        (changed, "unblock"),
+    ];
+    assert_eq!(operations, expected);
+}
+
+async fn who_was_erased_enrols_anew_under_a_fresh_key(home: &Home) {
+    let desk = Desk::open(home).await;
+    desk.stored(put_ready(WOMAN, served().as_str(), 3.0)).await;
+    let subject = subject_of(&desk.records, WOMAN);
+    let store = desk.records.store();
+    let key = async || {
+        let found = store.subject(subject, served().as_str()).await;
+        found.expect("readable").expect("is there").0.key
+    };
+    let before = key().await.expect("a key");
+    let erase = Erase {
+        subject,
+        at_us: padan::audit::Timestamp::now().microseconds(),
+        entry: desk.records.own_entry(Event::SubjectErased),
+    };
+    store.erase(erase).await.expect("erased");
+    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::Nothing));
+    assert_eq!(desk.status(WOMAN).await.status(), ReferenceStatus::None);
+    assert_eq!(
+        desk.stored(put_ready(WOMAN, served().as_str(), 3.0)).await,
+        3
+    );
+    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::Reference(_)));
+    assert_ne!(key().await.expect("a key"), before);
+}
+
+async fn portraits_are_kept_sealed_only_where_it_is_configured(home: &Home) {
+    let desk = Desk::open(home).await;
+    let subject = subject_of(&desk.records, WOMAN);
+    desk.stored(put_of(WOMAN, portrait("person_a_1.jpg"))).await;
+    let contracts = desk.records.store().contracts(subject).await;
+    assert_eq!(contracts, Ok(vec![served().as_str().to_owned()]));
+    let settings = Settings {
+        keep_portraits: true,
+        ..Settings::default()
+    };
+    let enrolment = Enrolment::new(verifier(), Arc::clone(&desk.records), settings);
+    let keeping = service(&Arc::new(enrolment));
+    let put = keeping
+        .put(called(put_of(WOMAN, portrait("person_a_1.jpg"))))
+        .await;
+    assert_eq!(put.expect("stored").into_inner().reference_version, 2);
+    let kept = desk.records.store().subject(subject, PORTRAIT).await;
+    let kept = kept
+        .expect("readable")
+        .expect("is there")
+        .1
+        .expect("is kept");
+    let image = portrait("person_a_1.jpg");
+    assert_eq!(kept.ciphertext.len(), image.len() + 16);
+    let plain = &image[image.len() / 2..image.len() / 2 + 32];
+    assert!(!kept.ciphertext.windows(32).any(|bytes| bytes == plain));
+    // It is no template, and goes with the references.
+    assert_eq!(
+        desk.status(WOMAN).await.model_contract_id,
+        served().as_str()
+    );
+    delete(&desk, WOMAN).await;
+    assert_eq!(
+        desk.records.store().contracts(subject).await,
+        Ok(Vec::new())
+    );
+}
+
+async fn every_bad_field_is_named_and_nothing_is_stored(home: &Home) {
+    let desk = Desk::open(home).await;
+    let bad = proto::PutRequest {
+        meta: meta("a b"),
+        subject: None,
+        reference: Some(put_request::Reference::Template(proto::ReadyTemplate {
+            contract_id: "m:1".to_owned(),
+            template: vec![1, 0, 0, 0, 0],
+        })),
+        captured_on: "2014-02-30".to_owned(),
+        source: 9,
+        biodata: Some(proto::Biodata {
+            birth_date: "1.1.1990".to_owned(),
+            sex: 7,
+        }),
+    };
+    let status = desk.put(bad).await.expect_err("is refused");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let expected = [
+        "meta.request_id",
+        "subject",
+        "template.template",
+        "captured_on",
+        "source",
+        "biodata.sex",
+        "biodata.birth_date",
+    ];
+    assert_eq!(bad_fields(&status), expected);
+    let mut huge = put_ready(WOMAN, "m:1", 3.0);
+    let mut reserved = put_ready(WOMAN, PORTRAIT, 3.0);
+    let mut future = put_ready(WOMAN, "m:1", 3.0);
+    if let Some(put_request::Reference::Template(ready)) = &mut huge.reference {
+        ready.template = vec![1; 20_000];
+    }
+    reserved.source = ReferenceSource::CardChip.into();
+    future.captured_on = "2999-01-01".to_owned();
+    for (request, field) in [
+        (huge, "template.template"),
+        (reserved, "template.contract_id"),
+        (future, "captured_on"),
+        (put_of(WOMAN, ""), "portrait.image"),
+    ] {
+        let status = desk.put(request).await.expect_err("is refused");
+        assert_eq!(bad_fields(&status), [field]);
+    }
+    assert_eq!(desk.status(WOMAN).await.status(), ReferenceStatus::None);
+    assert_eq!(desk.entries().await, []);
+}
