@@ -69,7 +69,8 @@
 //! - No image, embedding or similarity reaches a log, a metric or an error text
 //!   (`tests/integration/privacy.rs`); no key and no NIK prints itself (`keys::tests`,
 //!   `subject::nik::tests`).
-//! - A role calls what [`access::METHODS`] says and nothing else; records are not open to a network
+//! - A role calls what the one table of methods says and nothing else, and records are not open to a
+//!   network
 //!   (`tests/integration/access.rs`).
 //! - Nothing can be changed in an exported trail without being found (`audit::export::verifier`).
 //! - What a lane saw before changes nothing about a sample, bit for bit

@@ -129,14 +129,14 @@ fn certified(
 }
 
 fn checked(client: &ClientTable, mistakes: &mut Vec<String>) -> Option<Client> {
-    let mut text = |key: &str, text: &str| match Text::new(text) {
-        Ok(text) => Some(text),
-        Err(_) => {
+    let mut text = |key: &str, text: &str| {
+        let text = Text::new(text).ok();
+        if text.is_none() {
             mistakes.push(format!(
                 "access.client: {key} takes 1 to 256 bytes without control characters"
             ));
-            None
         }
+        text
     };
     let certificate = text("certificate", &client.certificate);
     let office = client.office.as_deref();
