@@ -7,6 +7,7 @@ mod keys;
 mod paths;
 mod provider;
 mod store;
+mod trail;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -14,13 +15,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use args::{
-    Args, AssessArgs, AuditCommand, AuditVerifyArgs, CertsCommand, CertsDevArgs, Command, DemoArgs,
-    EvaluateArgs, KeysCommand, KeysFolder, LoadArgs, LoadClass, LoadMode, ModelsCommand, ServeArgs,
-    SharedArgs, VerifyArgs,
+    Args, AssessArgs, AuditCommand, AuditExportArgs, AuditVerifyArgs, CertsCommand, CertsDevArgs,
+    ClientTlsArgs, Command, DemoArgs, EvaluateArgs, KeysCommand, KeysFolder, LoadArgs, LoadClass,
+    LoadMode, ModelsCommand, ServeArgs, SharedArgs, TrailPartArgs, VerifyArgs,
 };
 pub use file::{ConfigFile, LogFormat};
 pub use keys::{KeysConfig, KeysTable, secret_variable};
 pub use store::{StoreTable, VerificationTable};
+pub use trail::{TrailConfig, TrailTable};
 
 use crate::activation::Limits;
 use crate::decision::PolicySpec;
@@ -79,6 +81,8 @@ pub struct StoreConfig {
     pub database: Settings,
     /// Where its keys come from.
     pub keys: Vec<KeySource>,
+    /// How its audit trail is kept.
+    pub trail: TrailConfig,
 }
 
 /// Where and how to serve.
@@ -229,7 +233,12 @@ fn store(
 ) -> Option<StoreConfig> {
     let database = store::settings(file.store.as_ref(), mistakes)?;
     let keys = keys::sources(&file.keys, shared.config.as_deref(), mistakes);
-    Some(StoreConfig { database, keys })
+    let trail = trail::trail(&file.trail, shared.config.as_deref(), mistakes);
+    Some(StoreConfig {
+        database,
+        keys,
+        trail,
+    })
 }
 
 fn server(file: &ConfigFile, mistakes: &mut Vec<String>) -> ServerConfig {

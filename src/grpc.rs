@@ -41,7 +41,7 @@ pub use admission::DoorLayer;
 pub use audit::AuditService;
 pub use convert::{requests, responses};
 pub use deadline::parse_timeout;
-pub use endpoint::{InvalidUrl, endpoint};
+pub use endpoint::{ClientTls, InvalidUrl, endpoint, endpoint_with};
 pub use info::{ServiceInfo, ServiceModel};
 pub use server::{
     CONNECTION_WINDOW_BYTES, Drained, STREAM_WINDOW_BYTES, STREAMS_MAX, ServeError, serve,

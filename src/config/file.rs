@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde::Deserialize;
 
-use super::{KeysTable, StoreTable, VerificationTable};
+use super::{KeysTable, StoreTable, TrailTable, VerificationTable};
 use crate::decision::PolicySpec;
 use crate::model::{Profile, ProviderKind};
 use crate::sample::decode::ImageLimits;
@@ -45,6 +45,8 @@ pub struct ConfigFile {
     pub store: Option<StoreTable>,
     /// Limits of a verification by NIK.
     pub verification: VerificationTable,
+    /// The audit trail.
+    pub trail: TrailTable,
     /// Logs.
     pub log: Log,
     /// Policies.
@@ -157,6 +159,7 @@ impl Default for ConfigFile {
             keys: KeysTable::default(),
             store: None,
             verification: VerificationTable::default(),
+            trail: TrailTable::default(),
             log: Log::default(),
             policy: Vec::new(),
         }

@@ -28,3 +28,4 @@ mod start;
 mod store;
 mod templates;
 mod tidy;
+mod trail;

@@ -4,7 +4,7 @@ mod decisions;
 mod evidence;
 mod failures;
 mod replicas;
-mod subjects;
+pub mod subjects;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -117,7 +117,7 @@ macro_rules! on_both {
         }
     };
 }
-use on_both;
+pub(crate) use on_both;
 
 pub fn subject(number: u8) -> SubjectHash {
     SubjectHash::from_bytes([number; 32])
@@ -169,6 +169,7 @@ pub fn decision(id: &str, whom: SubjectHash) -> DecisionRecord {
         body_digest: [1; 32],
         at_us: NOW,
         attempt: None,
+        consent: None,
     }
 }
 

@@ -144,6 +144,7 @@ pub fn verify_request(
             reference,
         ))),
         policy: String::new(),
+        ..proto::VerifyRequest::default()
     }
 }
 

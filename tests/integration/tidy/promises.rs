@@ -47,7 +47,18 @@ fn nothing_searches_a_population() {
         .filter_map(|line| line.trim().strip_prefix("rpc "))
         .map(|line| line.split('(').next().unwrap_or_default())
         .collect();
-    assert_eq!(methods, ["Verify", "AssessCapture", "GetServiceInfo"]);
+    let expected = [
+        "VerifyChain",
+        "Query",
+        "Export",
+        "BreachScope",
+        "Verify",
+        "AssessCapture",
+        "GetServiceInfo",
+        "RedeemResult",
+        "GetPublicKeys",
+    ];
+    assert_eq!(methods, expected);
     assert!(
         !contract.contains("repeated Sample "),
         "a request with many samples invites a search"
