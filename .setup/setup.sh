@@ -7,6 +7,7 @@
 #   rust       checks that cargo is new enough
 #   runtime    the ONNX Runtime library, into .runtime/
 #   python     a virtual environment for the Python tests and models/prepare, into .runtime/
+#   postgresql the database server that the tests start for themselves: installed with apt on Debian and Ubuntu
 #   valgrind   counts instructions for `make bench-guard`: installed with apt on Debian and Ubuntu
 #   tools      cargo-deny for `make check`, into .runtime/
 #   fuzz       cargo-fuzz for `make fuzz`, into .runtime/; checks that there is a nightly Rust
@@ -16,7 +17,7 @@
 #              one that cannot be installed is left out, and the bench says so
 #   yardstick  the first of them, OpenCV, for `make bench-guard`
 #
-# Everything but `system` and `valgrind` stays inside .runtime/. Downloads are pinned by SHA-256. Exit codes: 0 ready, 2
+# Everything but `system`, `postgresql` and `valgrind` stays inside .runtime/. Downloads are pinned by SHA-256. Exit codes: 0 ready, 2
 # something is missing that only you can install (the message says what).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -110,6 +111,23 @@ part_system() {
         ((${#missing[@]} == 0)) || fail "still not usable after installation: ${missing[*]} (log: $RUNTIME/apt.log)"
     fi
     ready system "OpenCV $(pkg-config --modversion opencv4), clang, Python"
+}
+
+# ---------------------------------------------------------------- postgresql
+
+# Debian keeps initdb and postgres out of the search path.
+has_postgresql() {
+    { command -v initdb && command -v postgres; } >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
+part_postgresql() {
+    if ! has_postgresql; then
+        command -v apt-get >/dev/null ||
+            fail "the PostgreSQL server is missing. Install your system's package of it, then try again."
+        install_with_apt postgresql postgresql
+        has_postgresql || fail "PostgreSQL is still missing after installation (log: $RUNTIME/apt.log)"
+    fi
+    ready postgresql "initdb and postgres"
 }
 
 # ---------------------------------------------------------------- valgrind
@@ -360,9 +378,9 @@ source "$SETUP/peers.sh"
 # ---------------------------------------------------------------- main
 
 readonly PARTS=("$@")
-((${#PARTS[@]})) || fail "name the parts to set up:" "$SETUP/setup.sh system rust runtime openvino python valgrind tools fuzz published peers yardstick"
+((${#PARTS[@]})) || fail "name the parts to set up:" "$SETUP/setup.sh system rust runtime openvino python postgresql valgrind tools fuzz published peers yardstick"
 for part in "${PARTS[@]}"; do
-    declare -F "part_$part" >/dev/null || fail "there is no part '$part'; there are: system rust runtime openvino python valgrind tools fuzz published peers yardstick"
+    declare -F "part_$part" >/dev/null || fail "there is no part '$part'; there are: system rust runtime openvino python postgresql valgrind tools fuzz published peers yardstick"
 done
 mkdir -p "$RUNTIME"
 exec 9>"$RUNTIME/lock"

@@ -8,6 +8,7 @@
 
 mod error;
 mod record;
+mod redeem;
 mod reply;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::subject::{Nik, NikError, SubjectHash};
 use crate::verify::{Reference, Urgency, Verification, Verifier, VerifyTask};
 
 pub use error::ActivationError;
+pub use redeem::RedeemError;
 pub use reply::Reply;
 
 /// What an office has decided about attempts, consents and tokens.
@@ -150,6 +152,12 @@ impl Activation {
             records,
             limits,
         }
+    }
+
+    /// What compares for it.
+    #[must_use]
+    pub const fn verifier(&self) -> &Arc<Verifier> {
+        &self.verifier
     }
 
     /// The records it works on.

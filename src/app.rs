@@ -6,17 +6,23 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use crate::config::Config;
+use time::OffsetDateTime;
+
+use crate::activation::Activation;
+use crate::config::{Config, secret_variable};
 use crate::decision::{Calibration, CalibrationError, PolicyError, PolicySet};
 use crate::embed::{ContractId, FaceEmbedder};
 use crate::engine::{Batcher, Engine, StartError};
-use crate::grpc::{ServiceInfo, ServiceModel};
+use crate::grpc::{Served, ServiceInfo, ServiceModel};
+use crate::keys::{KeyError, KeyRing};
 use crate::model::{
     BatchedEmbedder, DeviceSession, EmbeddingDevice, Manifest, ManifestError, ModelEntry,
     ModelError, ModelTask, OrtEmbedder, Provider, ProviderError, Runtime, RuntimeError,
     YunetDetector,
 };
 use crate::pipeline::{Pipeline, PipelineSettings};
+use crate::records::{Records, RecordsError};
+use crate::store::SqlStore;
 use crate::telemetry::{BuildLabels, Metrics};
 use crate::verify::Verifier;
 
@@ -41,6 +47,12 @@ pub enum AppError {
     /// A policy.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The database, or its keys.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
 }
 
 /// Models, chosen and allowed, that lanes can be built from.
@@ -196,6 +208,8 @@ pub struct App {
     device: Option<Arc<EmbeddingDevice>>,
     /// Makes the decisions.
     pub verifier: Arc<Verifier>,
+    /// Verifies subjects, once [`Self::open_records`] was called.
+    activation: Option<Arc<Activation>>,
     /// What runs.
     pub info: ServiceInfo,
     /// Counts.
@@ -223,9 +237,54 @@ impl App {
         Ok(Self {
             device: models.shared_device().map_err(StartError::Worker)?,
             verifier: Arc::new(Verifier::new(engine, policies)),
+            activation: None,
             info,
             metrics: Arc::new(metrics),
         })
+    }
+
+    /// Opens the database and the keys, where the configuration names a database: from then on
+    /// subjects are verified.
+    ///
+    /// # Errors
+    /// When the database or the keys are not as they should be, or do not belong together.
+    pub async fn open_records(&mut self, config: &Config) -> Result<(), AppError> {
+        let Some(store) = &config.store else {
+            return Ok(());
+        };
+        let keys = KeyRing::read(&store.keys, &secret_variable, OffsetDateTime::now_utc())?;
+        let database = SqlStore::open(&store.database).await;
+        let database = database.map_err(RecordsError::from)?;
+        let writer = store.database.writer.clone();
+        let records = Records::open(Arc::new(database), Arc::new(keys), writer).await?;
+        let activation =
+            Activation::new(Arc::clone(&self.verifier), Arc::new(records), config.limits);
+        self.activation = Some(Arc::new(activation));
+        Ok(())
+    }
+
+    /// Verifies subjects; none where no references are kept.
+    #[must_use]
+    pub const fn activation(&self) -> Option<&Arc<Activation>> {
+        self.activation.as_ref()
+    }
+
+    /// Writes what waits to be written, and leaves the database.
+    pub async fn close_records(&self) {
+        if let Some(activation) = &self.activation {
+            activation.records().store().close().await;
+        }
+    }
+
+    /// What a server serves.
+    #[must_use]
+    pub fn served(&self) -> Served {
+        Served {
+            verifier: Arc::clone(&self.verifier),
+            activation: self.activation.clone(),
+            info: self.info.clone(),
+            metrics: Arc::clone(&self.metrics),
+        }
     }
 
     /// Makes the text of a metrics scrape.

@@ -6,6 +6,7 @@ mod convert;
 mod deadline;
 mod endpoint;
 mod info;
+mod results;
 mod server;
 mod service;
 mod status;
@@ -44,6 +45,6 @@ pub use deadline::parse_timeout;
 pub use endpoint::{ClientTls, InvalidUrl, endpoint, endpoint_with};
 pub use info::{ServiceInfo, ServiceModel};
 pub use server::{
-    CONNECTION_WINDOW_BYTES, Drained, STREAM_WINDOW_BYTES, STREAMS_MAX, ServeError, serve,
+    CONNECTION_WINDOW_BYTES, Drained, STREAM_WINDOW_BYTES, STREAMS_MAX, ServeError, Served, serve,
 };
 pub use status::code_name;

@@ -14,7 +14,7 @@ pub use exporter::serve_metrics;
 pub use metrics::{BuildLabels, Metrics};
 
 use crate::config::LogFormat;
-use crate::decision::{ReasonCode, Verdict};
+use crate::decision::{Decision, ReasonCode};
 use crate::pipeline::SampleTimes;
 use metrics::{DecisionLabels, ReasonLabels, RequestLabels, StageLabels};
 
@@ -66,8 +66,10 @@ impl RequestAnswered<'_> {
 
 /// A verification was decided.
 pub struct VerificationDecided<'a> {
-    /// The decision and its reasons.
-    pub verdict: &'a Verdict,
+    /// The decision.
+    pub decision: Decision,
+    /// Its reasons, worst first.
+    pub reasons: &'a [ReasonCode],
     /// The policy that decided.
     pub policy_version: &'a str,
     /// The request's id.
@@ -77,8 +79,8 @@ pub struct VerificationDecided<'a> {
 impl VerificationDecided<'_> {
     /// Logs and counts.
     pub fn emit(&self, metrics: &Metrics) {
-        let decision = self.verdict.decision.name();
-        let reasons: Vec<&str> = self.verdict.reasons.iter().map(|r| r.name()).collect();
+        let decision = self.decision.name();
+        let reasons: Vec<&str> = self.reasons.iter().map(|r| r.name()).collect();
         tracing::info!(
             decision,
             reasons = reasons.join(","),
@@ -90,7 +92,7 @@ impl VerificationDecided<'_> {
             .decisions
             .get_or_create(&DecisionLabels { decision })
             .inc();
-        count_reasons(metrics, &self.verdict.reasons);
+        count_reasons(metrics, self.reasons);
     }
 }
 

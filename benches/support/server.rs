@@ -86,8 +86,7 @@ impl BenchServer {
         let config = models.config.server.clone();
         let task = match kind {
             Kind::Pair => tokio::spawn(async move {
-                let (verifier, info, metrics) = (app.verifier, app.info, app.metrics);
-                let served = grpc::serve(listener, &config, verifier, info, metrics, shutdown);
+                let served = grpc::serve(listener, &config, app.served(), shutdown);
                 served.await.expect("serves");
             }),
             Kind::Template => {
@@ -136,7 +135,7 @@ fn request(kind: Kind) -> proto::VerifyRequest {
         meta: None,
         probe: Some(sample(pictures::selfie())),
         reference: (kind == Kind::Pair).then(reference),
-        policy: String::new(),
+        ..Default::default()
     }
 }
 

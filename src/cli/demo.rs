@@ -2,7 +2,6 @@
 //! client, a table, a report.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -42,18 +41,9 @@ async fn demo(args: &DemoArgs, config: &Config) -> Outcome {
     let mut server_config = config.server.clone();
     server_config.tls = None;
     let server = tokio::spawn(async move {
-        let verifier = Arc::clone(&app.verifier);
         // The sender lives until the pairs are done; an error means that it is gone: stop.
         let shutdown = async { drop(stopped.await) };
-        grpc::serve(
-            listener,
-            &server_config,
-            verifier,
-            app.info,
-            app.metrics,
-            shutdown,
-        )
-        .await
+        grpc::serve(listener, &server_config, app.served(), shutdown).await
     });
     super::print(&format_args!("padan serves on {address}\n"));
     let comparisons = compare_pairs(args, &format!("http://{address}")).await?;

@@ -1,7 +1,5 @@
 //! `padan serve`: config → telemetry → bind → models → serve → drain → exit code.
 
-use std::sync::Arc;
-
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -15,7 +13,23 @@ pub fn run(args: &ServeArgs, mut config: Config) -> Outcome {
     config.server.listen = args.listen.unwrap_or(config.server.listen);
     config.server.metrics_listen = args.metrics_listen.or(config.server.metrics_listen);
     telemetry::start_logging(config.log_format, &config.log_filter);
+    forbid_dumps();
     super::runtime()?.block_on(serve(&config))
+}
+
+/// A dump of this process would hold keys and, for the time of a request, faces.
+fn forbid_dumps() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let limited = rustix::process::setrlimit(Resource::Core, none);
+    // Also keeps other processes of the same account from looking into this one.
+    let hidden = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    if let Err(error) = limited.and(hidden) {
+        tracing::warn!(%error, "the system may write this process's memory to a core dump");
+    }
 }
 
 async fn serve(config: &Config) -> Outcome {
@@ -25,7 +39,8 @@ async fn serve(config: &Config) -> Outcome {
         None => None,
     };
     warn_if_exposed(config);
-    let app = tokio::task::block_in_place(|| App::start(config))?;
+    let mut app = tokio::task::block_in_place(|| App::start(config))?;
+    app.open_records(config).await?;
     // Before anybody learns that it is ready: a signal from then on must drain.
     let shutdown = stop_signal()?;
     let address = listener.local_addr()?;
@@ -45,17 +60,9 @@ async fn serve(config: &Config) -> Outcome {
         let (scrape, forever) = (app.scrape(), std::future::pending());
         tokio::spawn(telemetry::serve_metrics(listener, scrape, forever));
     }
-    let verifier = Arc::clone(&app.verifier);
-    let drained = grpc::serve(
-        listener,
-        &config.server,
-        verifier,
-        app.info,
-        app.metrics,
-        shutdown,
-    )
-    .await
-    .map_err(|error| Failure::Technical(error.to_string()))?;
+    let drained = grpc::serve(listener, &config.server, app.served(), shutdown).await;
+    app.close_records().await;
+    let drained = drained.map_err(|error| Failure::Technical(error.to_string()))?;
     match drained {
         Drained::Clean => tracing::info!("stopped; every request in flight was answered"),
         Drained::CutOff => tracing::warn!("stopped at the drain time-out; requests were cut off"),

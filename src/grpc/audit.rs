@@ -14,7 +14,7 @@ use super::{proto, status};
 use crate::access::Caller;
 use crate::audit::Timestamp;
 use crate::keys::PublicKey;
-use crate::records::Records;
+use crate::records::{Records, RecordsError};
 use crate::store::StoreError;
 use crate::trail::{BreachScope, Export, Journal, Trail, TrailError, Verification};
 
@@ -254,12 +254,5 @@ fn from_trail(error: &TrailError) -> Status {
 }
 
 fn from_store(error: &StoreError) -> Status {
-    tracing::error!(%error, "the audit trail could not be read or written");
-    let code = if error.retryable() {
-        Code::Unavailable
-    } else {
-        Code::Internal
-    };
-    let message = "the server's database failed; nothing was answered: see its log";
-    status::with_reason(code, message, "STORE_FAILED")
+    status::from_records(&RecordsError::Store(error.clone()))
 }

@@ -12,8 +12,11 @@ use tonic_health::server::HealthReporter;
 
 use super::admission::DoorLayer;
 use super::info::ServiceInfo;
+use super::proto::results_server::ResultsServer;
 use super::proto::{self, face_verification_server::FaceVerificationServer};
+use super::results::ResultsService;
 use super::service::Service;
+use crate::activation::Activation;
 use crate::config::{ServerConfig, TlsFiles};
 use crate::telemetry::Metrics;
 use crate::verify::Verifier;
@@ -68,6 +71,18 @@ impl From<tonic::transport::Error> for ServeError {
     }
 }
 
+/// What a server serves.
+pub struct Served {
+    /// Makes the decisions.
+    pub verifier: Arc<Verifier>,
+    /// Verifies subjects; absent where no references are kept.
+    pub activation: Option<Arc<Activation>>,
+    /// Says what runs.
+    pub info: ServiceInfo,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+}
+
 /// Serves on `listener` until `shutdown` is done, then answers what is in flight.
 ///
 /// # Errors
@@ -75,9 +90,7 @@ impl From<tonic::transport::Error> for ServeError {
 pub async fn serve(
     listener: TcpListener,
     config: &ServerConfig,
-    verifier: Arc<Verifier>,
-    info: ServiceInfo,
-    metrics: Arc<Metrics>,
+    served: Served,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Drained, ServeError> {
     let mut builder = Server::builder()
@@ -89,6 +102,12 @@ pub async fn serve(
     if let Some(files) = &config.tls {
         builder = builder.tls_config(tls(files)?)?;
     }
+    let Served {
+        verifier,
+        activation,
+        info,
+        metrics,
+    } = served;
     let message_bytes_max = info.message_bytes_max();
     let places = Arc::new(Semaphore::new(config.requests_max));
     let door = DoorLayer {
@@ -101,9 +120,11 @@ pub async fn serve(
     let (reporter, health) = tonic_health::server::health_reporter();
     let service = Service {
         verifier: Arc::clone(&verifier),
+        activation: activation.clone(),
         info,
         metrics,
     };
+    let results = activation.map(|activation| ResultsServer::new(ResultsService { activation }));
     let (stop, stopped) = watch::channel(false);
     let readiness = tokio::spawn(report_readiness(reporter, verifier, stopped.clone()));
     let mut until_stopped = stopped.clone();
@@ -112,6 +133,7 @@ pub async fn serve(
         .add_service(
             FaceVerificationServer::new(service).max_decoding_message_size(message_bytes_max),
         )
+        .add_optional_service(results)
         .add_service(health)
         .add_service(reflection()?.0)
         .add_service(reflection()?.1);

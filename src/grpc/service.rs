@@ -5,11 +5,13 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::admission::Admitted;
-use super::convert::{requests, responses};
+use super::convert::{requests, responses, subjects};
 use super::info::ServiceInfo;
 use super::proto;
 use super::proto::face_verification_server::FaceVerification;
 use super::status::{self, ImageFields};
+use crate::access::{Caller, Role};
+use crate::activation::Activation;
 use crate::pipeline::SampleResult;
 use crate::telemetry::{CaptureAssessed, Metrics, SampleExamined, VerificationDecided};
 use crate::verify::{Urgency, Verifier, reasons_for};
@@ -18,6 +20,8 @@ use crate::verify::{Urgency, Verifier, reasons_for};
 pub struct Service {
     /// Makes the decisions.
     pub verifier: Arc<Verifier>,
+    /// Verifies subjects; absent where no references are kept.
+    pub activation: Option<Arc<Activation>>,
     /// Says what runs.
     pub info: ServiceInfo,
     /// Counts.
@@ -34,6 +38,9 @@ impl FaceVerification for Service {
             probe: "probe.image",
             reference: "reference_sample.image",
         };
+        if let Some(activation) = &self.activation {
+            return self.verify_subject(activation, request).await;
+        }
         let admitted = admitted(&request)?;
         let (meta, task) = requests::verify(request.into_inner()).map_err(status::invalid)?;
         let urgency = admit(&admitted, &meta);
@@ -44,7 +51,8 @@ impl FaceVerification for Service {
             .map_err(|error| status::from_error(&error, FIELDS))?;
         self.count(std::iter::once(&verification.probe).chain(&verification.reference));
         let event = VerificationDecided {
-            verdict: &verification.verdict,
+            decision: verification.verdict.decision,
+            reasons: &verification.verdict.reasons,
             policy_version: &verification.policy.version,
             request_id: &meta.request_id,
         };
@@ -96,6 +104,43 @@ impl FaceVerification for Service {
 }
 
 impl Service {
+    async fn verify_subject(
+        &self,
+        activation: &Activation,
+        request: Request<proto::VerifyRequest>,
+    ) -> Result<Response<proto::VerifyResponse>, Status> {
+        const FIELDS: ImageFields = ImageFields {
+            probe: "probe.image",
+            reference: "subject",
+        };
+        let (admitted, caller) = (admitted(&request)?, caller(&request)?);
+        // An operator sees the band: a number invites to bargain with it.
+        let tells_similarity = caller.role == Role::Backend;
+        let keys = activation.records().keys();
+        let (meta, ask) =
+            subjects::activation(request.into_inner(), caller, keys).map_err(status::invalid)?;
+        let urgency = admit(&admitted, &meta);
+        let answer = activation
+            .verify(ask, urgency)
+            .await
+            .map_err(|error| status::from_activation(&error, FIELDS))?;
+        self.count(answer.verification.iter().map(|seen| &seen.probe));
+        if !answer.is_repeated {
+            let event = VerificationDecided {
+                decision: answer.reply.decision,
+                reasons: &answer.reply.reasons,
+                policy_version: &answer.reply.policy_version,
+                request_id: &meta.request_id,
+            };
+            event.emit(&self.metrics);
+        }
+        Ok(Response::new(responses::activation(
+            meta.request_id,
+            &answer,
+            tells_similarity,
+        )))
+    }
+
     fn count<'a>(&self, samples: impl IntoIterator<Item = &'a SampleResult>) {
         for sample in samples {
             SampleExamined {
@@ -112,6 +157,14 @@ fn admitted<T>(request: &Request<T>) -> Result<Admitted, Status> {
     admitted
         .cloned()
         .ok_or_else(|| Status::internal("the request was not admitted"))
+}
+
+/// Who calls, as the door found out.
+pub(super) fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
+    let caller = request.extensions().get::<Caller>();
+    caller
+        .cloned()
+        .ok_or_else(|| Status::internal("the caller was not asked for its name"))
 }
 
 fn admit(admitted: &Admitted, meta: &requests::Meta) -> Urgency {

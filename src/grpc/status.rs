@@ -5,11 +5,18 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::activation::{ActivationError, RedeemError};
+use crate::records::RecordsError;
 use crate::sample::SampleRole;
+use crate::store::StoreError;
+use crate::token::TokenError;
 use crate::verify::VerifyError;
 
 /// `ErrorInfo.domain` of all errors.
 const DOMAIN: &str = "padan.v1";
+
+/// When the database is likely to answer again.
+const STORE_RETRY: Duration = Duration::from_millis(500);
 
 /// A field of a request and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,12 +91,7 @@ pub fn from_error(error: &VerifyError, fields: ImageFields) -> Status {
             let message = "the server is shutting down, or its accelerator failed; ask another one";
             Status::with_error_details(Code::Unavailable, message, error_info("CLOSED"))
         }
-        VerifyError::Internal(cause) => {
-            tracing::error!(cause, "a request failed");
-            // The cause is for the log: callers cannot act on it.
-            let message = "padan failed on this request; nothing was decided";
-            Status::with_error_details(Code::Internal, message, error_info("INTERNAL"))
-        }
+        VerifyError::Internal(cause) => internal(cause),
     }
 }
 
@@ -97,6 +99,70 @@ pub fn from_error(error: &VerifyError, fields: ImageFields) -> Status {
 #[must_use]
 pub fn with_reason(code: Code, message: &str, reason: &str) -> Status {
     Status::with_error_details(code, message, error_info(reason))
+}
+
+/// Errors of a verification by NIK.
+#[must_use]
+pub fn from_activation(error: &ActivationError, fields: ImageFields) -> Status {
+    let conflict = |reason| {
+        let details = error_info(reason);
+        Status::with_error_details(Code::AlreadyExists, error.to_string(), details)
+    };
+    match error {
+        ActivationError::Verify(error) => from_error(error, fields),
+        ActivationError::Records(error) => from_records(error),
+        ActivationError::OtherBody => conflict("REQUEST_ID_USED"),
+        ActivationError::OtherConsent => conflict("CONSENT_ID_USED"),
+        ActivationError::ReplyGone => {
+            let details = error_info("ANSWER_GONE");
+            Status::with_error_details(Code::FailedPrecondition, error.to_string(), details)
+        }
+        ActivationError::Internal(cause) => internal(cause),
+    }
+}
+
+/// Errors of redeeming a result token.
+#[must_use]
+pub fn from_redeem(error: &RedeemError) -> Status {
+    let code = match error {
+        RedeemError::Records(error) => return from_records(error),
+        RedeemError::Token(TokenError::Malformed) => {
+            return invalid(vec![Violation {
+                field: "result_token",
+                description: error.to_string(),
+            }]);
+        }
+        RedeemError::Token(_) | RedeemError::Used => Code::FailedPrecondition,
+    };
+    Status::with_error_details(code, error.to_string(), error_info(error.name()))
+}
+
+/// Errors of the database and of the keys. What cannot be cured by asking again is for the log:
+/// callers learn that padan failed.
+#[must_use]
+pub fn from_records(error: &RecordsError) -> Status {
+    let RecordsError::Store(store) = error else {
+        return internal(&error.to_string());
+    };
+    if *store == StoreError::Busy {
+        return busy(STORE_RETRY);
+    }
+    if !store.retryable() {
+        return internal(&error.to_string());
+    }
+    tracing::error!(cause = %store, "the store failed");
+    let mut details = error_info("STORE");
+    details.set_retry_info(Some(STORE_RETRY));
+    let message = "the records cannot be reached or written: nothing was decided, unless the same \
+        request id answers; try again with it";
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
+fn internal(cause: &str) -> Status {
+    tracing::error!(cause, "a request failed");
+    // The cause is for the log: callers cannot act on it.
+    let message = "padan failed on this request; nothing was decided";
+    Status::with_error_details(Code::Internal, message, error_info("INTERNAL"))
 }
 
 fn error_info(reason: &str) -> ErrorDetails {

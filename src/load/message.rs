@@ -142,7 +142,7 @@ mod tests {
                 },
             )),
             policy: "activation".to_owned(),
-            ..proto::VerifyRequest::default()
+            ..Default::default()
         };
         let probes = [Bytes::from_static(b"one"), Bytes::from_static(b"two")];
         let workload = Workload::new(probes.to_vec(), request.clone());

@@ -10,9 +10,12 @@
 
 mod support;
 
+mod activation;
 mod audit;
 mod bad_input;
 mod batching;
+mod canaries;
+mod crash;
 mod decisions;
 mod detection;
 mod embedders;
@@ -23,9 +26,11 @@ mod load_command;
 mod overload;
 mod privacy;
 mod protocol;
+mod replicas;
 mod reuse;
 mod start;
 mod store;
+mod tampering;
 mod templates;
 mod tidy;
 mod trail;

@@ -58,12 +58,23 @@ impl Home {
         Self::Postgres { database, server }
     }
 
-    pub fn settings(&self, writer: &str) -> Settings {
-        let location = match self {
+    pub fn location(&self) -> Location {
+        match self {
             Self::Sqlite(folder) => Location::Sqlite(folder.join("padan.db")),
             Self::Postgres { database, server } => Location::Postgres(server.address(database)),
-        };
-        let mut settings = Settings::new(location, name(writer));
+        }
+    }
+
+    /// Where its files lie.
+    pub fn folder(&self) -> PathBuf {
+        match self {
+            Self::Sqlite(folder) => folder.clone(),
+            Self::Postgres { server, .. } => server.folder().to_owned(),
+        }
+    }
+
+    pub fn settings(&self, writer: &str) -> Settings {
+        let mut settings = Settings::new(self.location(), name(writer));
         // Many tests share one machine: none shall depend on its speed.
         settings.acquire_timeout = std::time::Duration::from_mins(1);
         settings.statement_timeout = std::time::Duration::from_mins(1);
@@ -160,6 +171,7 @@ pub fn entry_of(what: &str, whom: SubjectHash, request: &RequestKey) -> Entry {
 pub fn decision(id: &str, whom: SubjectHash) -> DecisionRecord {
     let request = request(id);
     DecisionRecord {
+        consent: None,
         effects: Effects {
             entry: entry_of("decided", whom, &request),
             reply: format!("reply to {id}").into_bytes(),
@@ -206,24 +218,38 @@ pub fn review(id: &str, whom: SubjectHash) -> NewReview {
     }
 }
 
-/// What a writer's whole chain says was decided, after a check of every hash and number in it.
-pub async fn intact_chain(store: &dyn Store, writer: &str) -> Vec<String> {
+/// All entries of a writer's chain, after a check of every hash and number in it.
+pub async fn whole_chain(store: &dyn Store, writer: &str) -> Vec<Entry> {
+    const PAGE: u32 = 10_000;
     let writer = name(writer);
-    let stored = store.chain(&writer, 1, 10_000).await.expect("readable");
     let mut head = ChainHead::empty(writer.clone());
-    let mut decided = Vec::new();
-    for found in &stored {
-        let entry = Entry::parse(&found.text).expect("canonical");
-        decided.push(entry.decision.as_ref().expect("is said").to_string());
-        let link = head.append(entry).expect("fits");
-        let position = Position {
-            writer: writer.clone(),
-            sequence: link.sequence,
-        };
-        assert_eq!((&found.position, &found.text), (&position, &link.text));
-        assert_eq!(found.hash, link.hash);
+    let mut entries = Vec::new();
+    loop {
+        let from = head.sequence + 1;
+        let page = store.chain(&writer, from, PAGE).await.expect("readable");
+        for found in &page {
+            let entry = Entry::parse(&found.text).expect("canonical");
+            entries.push(entry.clone());
+            let link = head.append(entry).expect("fits");
+            let position = Position {
+                writer: writer.clone(),
+                sequence: link.sequence,
+            };
+            assert_eq!((&found.position, &found.text), (&position, &link.text));
+            assert_eq!(found.hash, link.hash);
+        }
+        if page.is_empty() {
+            break;
+        }
     }
     let heads = store.heads().await.expect("readable");
     assert!(heads.contains(&head), "the head is not the last entry");
-    decided
+    entries
+}
+
+/// What a writer's whole chain says was decided.
+pub async fn intact_chain(store: &dyn Store, writer: &str) -> Vec<String> {
+    let entries = whole_chain(store, writer).await;
+    let decided = entries.iter().map(|entry| entry.decision.as_ref());
+    decided.map(|it| it.expect("is said").to_string()).collect()
 }

@@ -1,15 +1,18 @@
 //! A server on a free port, a client, and the portraits.
 
 pub mod batching;
+pub mod enrolled;
 pub mod postgres;
 mod process;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use padan::activation::Activation;
 use padan::app::App;
 use padan::config::{Config, SharedArgs};
 use padan::grpc::proto::face_verification_client::FaceVerificationClient;
@@ -79,6 +82,8 @@ fn config_with(shared: SharedArgs) -> Config {
 /// A running server. Dropping it without [`Self::stop`] leaves it to the test's end.
 pub struct TestServer {
     pub url: String,
+    /// Where the configuration names a database.
+    pub activation: Option<Arc<Activation>>,
     pub app_metrics: Arc<dyn Fn() -> String + Send + Sync>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<Drained, ServeError>>,
@@ -86,7 +91,9 @@ pub struct TestServer {
 
 impl TestServer {
     pub async fn start(config: &Config) -> Self {
-        let app = App::start(config).expect("the app starts");
+        let mut app = App::start(config).expect("the app starts");
+        app.open_records(config).await.expect("the records open");
+        let activation = app.activation().cloned();
         let scrape = app.scrape();
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
@@ -96,11 +103,11 @@ impl TestServer {
         let server = config.server.clone();
         let task = tokio::spawn(async move {
             let shutdown = async { drop(stopped.await) };
-            let verifier = Arc::clone(&app.verifier);
-            grpc::serve(listener, &server, verifier, app.info, app.metrics, shutdown).await
+            grpc::serve(listener, &server, app.served(), shutdown).await
         });
         Self {
             url: format!("http://{address}"),
+            activation,
             app_metrics: scrape,
             stop,
             task,
@@ -143,8 +150,7 @@ pub fn verify_request(
         reference: Some(proto::verify_request::Reference::ReferenceSample(sample(
             reference,
         ))),
-        policy: String::new(),
-        ..proto::VerifyRequest::default()
+        ..Default::default()
     }
 }
 
@@ -187,6 +193,13 @@ impl TestFolder {
         let path = std::env::temp_dir().join(format!("padan-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a folder");
         Self(path)
+    }
+
+    /// For a test of which several run at a time in this process.
+    pub fn unique(name: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self::new(&format!("{name}-{number}"))
     }
 
     pub fn path(&self) -> &Path {

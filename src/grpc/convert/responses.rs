@@ -232,7 +232,7 @@ fn component(component: Component) -> proto::QualityComponent {
     }
 }
 
-fn decision(decision: Decision) -> proto::Decision {
+pub(super) fn decision(decision: Decision) -> proto::Decision {
     match decision {
         Decision::Match => proto::Decision::Match,
         Decision::NoMatch => proto::Decision::NoMatch,

@@ -1,6 +1,5 @@
 //! Requests about subjects, validated: names, times, consents, NIKs.
 
-use prost::Message as _;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
@@ -12,6 +11,7 @@ use crate::activation::{Ask, Context, GivenConsent};
 use crate::audit::Text;
 use crate::keys::KeyRing;
 use crate::subject::{Nik, NikError};
+use crate::token::Claims;
 
 /// Longest name of an office, a device and their like, characters.
 const NAME_CHARS_MAX: usize = 64;
@@ -74,7 +74,7 @@ fn body_digest(request: &proto::VerifyRequest, keys: &KeyRing) -> [u8; 32] {
 }
 
 /// The NIK; its digits are overwritten where they came in.
-pub(super) fn nik(subject: proto::Subject) -> Result<Nik, NikError> {
+pub fn nik(subject: proto::Subject) -> Result<Nik, NikError> {
     Nik::parse(&Zeroizing::new(subject.nik))
 }
 
@@ -118,7 +118,7 @@ fn context(context: proto::VerificationContext, violations: &mut Vec<Violation>)
 }
 
 /// A name of an office, a device and their like.
-pub(super) fn name(text: &str, field: &'static str, violations: &mut Vec<Violation>) -> Text {
+pub fn name(text: &str, field: &'static str, violations: &mut Vec<Violation>) -> Text {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._:@-".contains(c);
     if text.is_empty() {
         violations.push(violation(field, "is required"));
@@ -149,7 +149,7 @@ fn consent(given: proto::ConsentRecord, violations: &mut Vec<Violation>) -> Opti
 }
 
 /// A moment of the calendar; none when it is beyond.
-pub(super) fn moment(time: prost_types::Timestamp) -> Option<OffsetDateTime> {
+pub fn moment(time: prost_types::Timestamp) -> Option<OffsetDateTime> {
     let nanos = u32::try_from(time.nanos)
         .ok()
         .filter(|&it| it < 1_000_000_000)?;
@@ -158,14 +158,44 @@ pub(super) fn moment(time: prost_types::Timestamp) -> Option<OffsetDateTime> {
 }
 
 /// A moment on the wire.
-pub(super) fn timestamp(moment: OffsetDateTime) -> prost_types::Timestamp {
+pub fn timestamp(moment: OffsetDateTime) -> prost_types::Timestamp {
     prost_types::Timestamp {
         seconds: moment.unix_timestamp(),
         nanos: i32::try_from(moment.nanosecond()).unwrap_or_default(),
     }
 }
 
-pub(super) fn violation(field: &'static str, description: &str) -> Violation {
+/// What a redeemed token says.
+pub fn redeemed(claims: Claims) -> proto::RedeemResultResponse {
+    let purpose = match claims.purpose.as_str() {
+        "ACTIVATION" => proto::Purpose::Activation,
+        "DEVICE_CHANGE" => proto::Purpose::DeviceChange,
+        "PIN_RESET" => proto::Purpose::PinReset,
+        // A newer padan issued it.
+        _ => proto::Purpose::Unspecified,
+    };
+    proto::RedeemResultResponse {
+        request_id: claims.request_id,
+        decision: super::responses::decision(claims.decision).into(),
+        subject_hash: claims.subject.to_string(),
+        purpose: purpose.into(),
+        office: claims.office,
+        operator: claims.operator,
+        device: claims.device,
+        decided_at: Some(timestamp(claims.issued)),
+    }
+}
+
+/// Nothing but whether something is wrong.
+pub fn finish_plain(violations: Vec<Violation>) -> Result<(), Vec<Violation>> {
+    if violations.is_empty() {
+        Ok(())
+    } else {
+        Err(violations)
+    }
+}
+
+pub fn violation(field: &'static str, description: &str) -> Violation {
     Violation {
         field,
         description: description.to_owned(),

@@ -1,0 +1,105 @@
+//! The same request again gives the same answer and leaves nothing more.
+
+use padan::audit::Event;
+use padan::grpc::proto;
+use tonic::Code;
+
+use super::Office;
+use crate::store::{Home, on_both};
+use crate::support::enrolled::{MAN, STRANGER, WOMAN, activation_request, subject_of};
+
+on_both![
+    the_same_request_gets_the_same_answer_and_leaves_one_entry,
+    the_same_request_sent_at_once_from_many_is_one_decision,
+    another_body_under_a_used_id_is_refused,
+    an_answer_goes_with_the_subjects_key,
+];
+
+/// What must be the same: all but what was seen on the way.
+fn told(mut response: proto::VerifyResponse) -> proto::VerifyResponse {
+    (response.probe, response.times) = (None, None);
+    response
+}
+
+async fn the_same_request_gets_the_same_answer_and_leaves_one_entry(home: &Home) {
+    let office = Office::open(home).await;
+    for (id, nik) in [("match", WOMAN), ("unknown", STRANGER), ("nobody", "12")] {
+        let request = activation_request(id, nik, "person_a_2.jpg");
+        let first = told(office.verify(request.clone()).await);
+        let entries = office.entries(Event::Verification).await.len();
+        let mut urgent = request;
+        urgent.meta.as_mut().expect("is there").deadline_class = 1;
+        let second = told(office.verify(urgent).await);
+        assert_eq!(first, second, "{id}");
+        assert_eq!(office.entries(Event::Verification).await.len(), entries);
+    }
+}
+
+async fn the_same_request_sent_at_once_from_many_is_one_decision(home: &Home) {
+    let office = Office::open(home).await;
+    let request = activation_request("once", WOMAN, "person_a_2.jpg");
+    let mut asked = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let (mut client, request) = (office.server.client().await, request.clone());
+        asked.spawn(async move {
+            client
+                .verify(request)
+                .await
+                .expect("a decision")
+                .into_inner()
+        });
+    }
+    let answers: Vec<_> = asked.join_all().await.into_iter().map(told).collect();
+    assert!(answers.iter().all(|answer| *answer == answers[0]));
+    assert_eq!(office.entries(Event::Verification).await.len(), 1);
+    let next = office.verify(activation_request("next", WOMAN, "person_a_2.jpg"));
+    assert_eq!(
+        next.await.attempts_left,
+        Some(2),
+        "another session: its own three"
+    );
+}
+
+async fn another_body_under_a_used_id_is_refused(home: &Home) {
+    let office = Office::open(home).await;
+    office
+        .verify(activation_request("id", WOMAN, "person_a_2.jpg"))
+        .await;
+    let changed: [&dyn Fn(&mut proto::VerifyRequest); 4] = [
+        &|request| {
+            request.reference = Some(proto::verify_request::Reference::Subject(proto::Subject {
+                nik: MAN.to_owned(),
+            }));
+        },
+        &|request| {
+            let image = crate::support::portrait("person_a_1.jpg");
+            request.probe = Some(crate::support::sample(image));
+        },
+        &|request| request.context.as_mut().expect("is there").device = "other".to_owned(),
+        &|request| request.consent = None,
+    ];
+    for change in changed {
+        let mut request = activation_request("id", WOMAN, "person_a_2.jpg");
+        change(&mut request);
+        let refused = office
+            .server
+            .verify(request)
+            .await
+            .expect_err("another body");
+        assert_eq!(refused.code(), Code::AlreadyExists, "{refused}");
+    }
+}
+
+async fn an_answer_goes_with_the_subjects_key(home: &Home) {
+    let office = Office::open(home).await;
+    let request = activation_request("id", WOMAN, "person_a_2.jpg");
+    office.verify(request.clone()).await;
+    let erase = padan::store::Erase {
+        subject: subject_of(&office.records, WOMAN),
+        at_us: 2,
+        entry: office.records.own_entry(Event::SubjectErased),
+    };
+    office.records.store().erase(erase).await.expect("erased");
+    let refused = office.server.verify(request).await.expect_err("gone");
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+}

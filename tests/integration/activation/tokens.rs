@@ -1,0 +1,105 @@
+//! Result tokens: redeemed once, by the device that captured, as they were issued.
+
+use padan::audit::Event;
+use padan::grpc::proto::results_client::ResultsClient;
+use padan::grpc::proto::{self, Decision, RedeemResultRequest};
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use super::Office;
+use crate::store::{Home, on_both};
+use crate::support::enrolled::{WOMAN, activation_request, subject_of};
+
+on_both![
+    a_token_is_redeemed_once_and_says_what_was_decided,
+    an_altered_token_or_one_from_another_device_is_refused_and_stays_usable,
+    of_many_who_redeem_one_token_at_once_one_succeeds,
+];
+
+impl Office {
+    async fn redeem(
+        &self,
+        token: &str,
+        device: &str,
+    ) -> Result<proto::RedeemResultResponse, Status> {
+        let request = RedeemResultRequest {
+            result_token: token.to_owned(),
+            device: device.to_owned(),
+        };
+        let mut client = ResultsClient::new(self.server.channel().await);
+        Ok(client.redeem_result(request).await?.into_inner())
+    }
+
+    async fn token(&self) -> String {
+        let response = self.verify(activation_request("id", WOMAN, "person_a_2.jpg"));
+        response.await.result_token
+    }
+}
+
+fn assert_refused(result: Result<proto::RedeemResultResponse, Status>, reason: &str) {
+    let status = result.expect_err(reason);
+    assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+    let info = status.get_details_error_info().expect("has info");
+    assert_eq!(info.reason, reason);
+}
+
+async fn a_token_is_redeemed_once_and_says_what_was_decided(home: &Home) {
+    let office = Office::open(home).await;
+    let token = office.token().await;
+    let result = office.redeem(&token, "counter-2").await.expect("redeemed");
+    assert_eq!(result.decision(), Decision::Match);
+    assert_eq!(result.purpose(), proto::Purpose::Activation);
+    assert_eq!(result.request_id, "id");
+    let subject = subject_of(&office.records, WOMAN).to_string();
+    assert_eq!(result.subject_hash, subject);
+    assert_eq!((&*result.office, &*result.operator), ("3171", "officer-7"));
+    assert_refused(office.redeem(&token, "counter-2").await, "TOKEN_USED");
+    let entries = office.entries(Event::TokenRedeemed).await;
+    assert_eq!(entries.len(), 2, "the use and the refusal");
+}
+
+async fn an_altered_token_or_one_from_another_device_is_refused_and_stays_usable(home: &Home) {
+    let office = Office::open(home).await;
+    let token = office.token().await;
+    let altered = altered(&token);
+    assert_refused(office.redeem(&altered, "counter-2").await, "TOKEN_ALTERED");
+    let other = office.redeem(&token, "counter-3").await;
+    assert_refused(other, "TOKEN_OTHER_DEVICE");
+    for nonsense in ["x", "a.b.c", &"x".repeat(9000)] {
+        let refused = office
+            .redeem(nonsense, "counter-2")
+            .await
+            .expect_err("no token");
+        assert_eq!(refused.code(), Code::InvalidArgument);
+    }
+    assert!(office.redeem(&token, "counter-2").await.is_ok());
+    assert_eq!(office.entries(Event::TokenRedeemed).await.len(), 6);
+}
+
+/// The same token with another decision in it.
+fn altered(token: &str) -> String {
+    use base64::Engine as _;
+    let base64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let parts: Vec<&str> = token.split('.').collect();
+    let payload = base64.decode(parts[1]).expect("base64");
+    let payload = String::from_utf8(payload).expect("JSON");
+    assert!(payload.contains("\"MATCH\""), "{payload}");
+    let payload = base64.encode(payload.replace("\"MATCH\"", "\"NO_MATCH\""));
+    format!("{}.{payload}.{}", parts[0], parts[2])
+}
+
+async fn of_many_who_redeem_one_token_at_once_one_succeeds(home: &Home) {
+    let office = Office::open(home).await;
+    let token = office.token().await;
+    let mut asked = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let mut client = ResultsClient::new(office.server.channel().await);
+        let request = RedeemResultRequest {
+            result_token: token.clone(),
+            device: "counter-2".to_owned(),
+        };
+        asked.spawn(async move { client.redeem_result(request).await.is_ok() });
+    }
+    let redeemed = asked.join_all().await;
+    assert_eq!(redeemed.iter().filter(|it| **it).count(), 1);
+}
