@@ -181,7 +181,6 @@ pub fn decision(id: &str, whom: SubjectHash) -> DecisionRecord {
         body_digest: [1; 32],
         at_us: NOW,
         attempt: None,
-        consent: None,
     }
 }
 
