@@ -9,6 +9,7 @@ mod paths;
 mod provider;
 mod retention;
 mod store;
+mod trail;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -17,14 +18,15 @@ use std::time::Duration;
 
 pub use access::{AccessConfig, AccessTable, CertifiedClients, ClientTable, LimitsTable};
 pub use args::{
-    Args, AssessArgs, AuditCommand, AuditVerifyArgs, CertsCommand, CertsDevArgs, Command, DemoArgs,
-    EvaluateArgs, ImportArgs, KeysCommand, KeysFolder, LoadArgs, LoadClass, LoadMode,
-    ModelsCommand, ServeArgs, SharedArgs, VerifyArgs,
+    Args, AssessArgs, AuditCommand, AuditExportArgs, AuditVerifyArgs, CertsCommand, CertsDevArgs,
+    ClientTlsArgs, Command, DemoArgs, EvaluateArgs, ImportArgs, KeysCommand, KeysFolder, LoadArgs,
+    LoadClass, LoadMode, ModelsCommand, ServeArgs, SharedArgs, TrailPartArgs, VerifyArgs,
 };
 pub use file::{ConfigFile, LogFormat};
 pub use keys::{KeysConfig, KeysTable, secret_variable};
 pub use retention::{RetentionTable, ReviewTable};
 pub use store::{EnrolmentTable, StoreTable, VerificationTable};
+pub use trail::{TrailConfig, TrailTable};
 
 use crate::activation::Limits;
 use crate::decision::PolicySpec;
@@ -91,6 +93,8 @@ pub struct StoreConfig {
     pub database: Settings,
     /// Where its keys come from.
     pub keys: Vec<KeySource>,
+    /// How its audit trail is kept.
+    pub trail: TrailConfig,
 }
 
 /// Where and how to serve.
@@ -271,7 +275,12 @@ fn store(
 ) -> Option<StoreConfig> {
     let database = store::settings(file.store.as_ref(), mistakes)?;
     let keys = keys::sources(&file.keys, shared.config.as_deref(), mistakes);
-    Some(StoreConfig { database, keys })
+    let trail = trail::trail(&file.trail, shared.config.as_deref(), mistakes);
+    Some(StoreConfig {
+        database,
+        keys,
+        trail,
+    })
 }
 
 fn server(file: &ConfigFile, mistakes: &mut Vec<String>) -> ServerConfig {

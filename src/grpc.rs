@@ -63,6 +63,7 @@ pub use convert::{requests, responses};
 pub use deadline::parse_timeout;
 pub use endpoint::{InvalidUrl, endpoint};
 pub use enrollment::EnrollmentService;
+pub use endpoint::{ClientTls, InvalidUrl, endpoint, endpoint_with};
 pub use info::{ServiceInfo, ServiceModel};
 pub use privacy::PrivacyService;
 pub use review::ReviewService;

@@ -1,4 +1,6 @@
-//! `padan audit verify FILE`
+//! `padan audit verify FILE|URL`, `padan audit export`
+
+mod remote;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -8,9 +10,10 @@ use std::process::ExitCode;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use self::remote::Source;
 use super::{ANSWER_NO, Failure, Outcome, print};
 use crate::audit::{self, ExportHeader, ExportReport, Fault, Finding};
-use crate::config::{AuditCommand, AuditVerifyArgs};
+use crate::config::{AuditCommand, AuditExportArgs, AuditVerifyArgs};
 use crate::keys::PublicKey;
 use crate::report::table::new_table;
 
@@ -24,14 +27,39 @@ const KEY_FROM_FILE: &str = "WARNING: the public key comes from the file itself.
 pub fn run(command: &AuditCommand) -> Outcome {
     match command {
         AuditCommand::Verify(args) => verify(args),
+        AuditCommand::Export(args) => export(args),
     }
+}
+
+fn export(args: &AuditExportArgs) -> Outcome {
+    let source = Source {
+        url: &args.server,
+        part: &args.part,
+        tls: &args.tls,
+    };
+    let bar = progress_bar(0);
+    let bytes = source.save(&args.out, &bar);
+    bar.finish_and_clear();
+    let (bytes, out) = (bytes?, args.out.display().to_string());
+    if args.json {
+        print(&format!("{:#}", json!({ "file": out, "bytes": bytes })));
+    } else {
+        print(&format!(
+            "{out}: {bytes} bytes; check it: padan audit verify {out} --public-key …"
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn verify(args: &AuditVerifyArgs) -> Outcome {
     let key = args.public_key.as_deref().map(public_key).transpose()?;
-    let report = check(&args.file, key)?;
+    let report = if remote::is_url(&args.source) {
+        check_there(args, key)?
+    } else {
+        check(Path::new(&args.source), key)?
+    };
     if args.json {
-        print(&format!("{:#}", as_json(&args.file, &report)));
+        print(&format!("{:#}", as_json(&args.source, &report)));
     } else {
         print(&as_text(&report));
     }
@@ -60,6 +88,18 @@ fn public_key(text: &str) -> Result<PublicKey, Failure> {
     let content = std::io::read_to_string(std::io::Read::take(file, KEY_FILE_BYTES_MAX))
         .map_err(unreadable)?;
     PublicKey::from_file_text(&content).map_err(|error| named(&format!("{text}: {error}")))
+}
+
+fn check_there(args: &AuditVerifyArgs, key: Option<PublicKey>) -> Result<ExportReport, Failure> {
+    let source = Source {
+        url: &args.source,
+        part: &args.part,
+        tls: &args.tls,
+    };
+    let bar = progress_bar(0);
+    let report = source.verify(key, args.save.as_deref(), &bar);
+    bar.finish_and_clear();
+    report
 }
 
 fn check(path: &Path, key: Option<PublicKey>) -> Result<ExportReport, Failure> {
@@ -161,7 +201,7 @@ fn more_findings(report: &ExportReport) -> u64 {
     report.more_findings + of_chains.sum::<u64>()
 }
 
-fn as_json(path: &Path, report: &ExportReport) -> serde_json::Value {
+fn as_json(source: &str, report: &ExportReport) -> serde_json::Value {
     let finding = |finding: &Finding| {
         json!({
             "fault": finding.fault,
@@ -184,7 +224,7 @@ fn as_json(path: &Path, report: &ExportReport) -> serde_json::Value {
         })
     });
     json!({
-        "file": path.display().to_string(),
+        "file": source,
         "is_intact": report.is_intact(),
         "key_is_pinned": report.key_is_pinned,
         "header_is_signed": report.header_is_signed,

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
 use super::Failure;
@@ -31,16 +31,17 @@ pub struct Pair {
 /// A client of a server, for example `http://127.0.0.1:50051`.
 pub async fn connect(url: &str) -> Result<FaceVerificationClient<Channel>, Failure> {
     let endpoint = grpc::endpoint(url).map_err(|error| Failure::Usage(error.to_string()))?;
-    let channel = endpoint
-        .connect_timeout(TIMEOUT)
-        .connect()
-        .await
-        .map_err(|_| {
-            Failure::Technical(format!(
-                "no server answers at {url}: is `padan serve` running there?"
-            ))
-        })?;
-    Ok(FaceVerificationClient::new(channel))
+    Ok(FaceVerificationClient::new(connected(url, endpoint).await?))
+}
+
+/// A connection to the server at `url`.
+pub async fn connected(url: &str, endpoint: Endpoint) -> Result<Channel, Failure> {
+    let connected = endpoint.connect_timeout(TIMEOUT).connect().await;
+    connected.map_err(|_| {
+        Failure::Technical(format!(
+            "no server answers at {url}: is `padan serve` running there?"
+        ))
+    })
 }
 
 /// Verifies a pair at a server.
@@ -128,7 +129,8 @@ fn from_error(error: &VerifyError) -> Failure {
     }
 }
 
-fn from_status(status: &Status) -> Failure {
+/// What a server's error means for whoever typed the command.
+pub fn from_status(status: &Status) -> Failure {
     match status.code() {
         Code::InvalidArgument => Failure::Usage(status.message().to_owned()),
         code => Failure::Technical(format!(

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-pub use audit::{AuditCommand, AuditVerifyArgs};
+pub use audit::{AuditCommand, AuditExportArgs, AuditVerifyArgs, ClientTlsArgs, TrailPartArgs};
 pub use import::ImportArgs;
 pub use keys::{CertsCommand, CertsDevArgs, KeysCommand, KeysFolder};
 pub use load::{LoadArgs, LoadClass, LoadMode};
@@ -86,7 +86,7 @@ pub enum Command {
     /// Make certificates
     #[command(subcommand)]
     Certs(CertsCommand),
-    /// Check the audit trail
+    /// Check or export the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Start a server, verify a genuine and an impostor pair over gRPC, show the result

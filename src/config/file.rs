@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use serde::Deserialize;
 
 use super::{
-    AccessTable, EnrolmentTable, KeysTable, RetentionTable, ReviewTable, StoreTable,
+    AccessTable, EnrolmentTable, KeysTable, RetentionTable, ReviewTable, StoreTable, TrailTable,
     VerificationTable,
 };
 use crate::decision::PolicySpec;
@@ -56,6 +56,8 @@ pub struct ConfigFile {
     pub review: ReviewTable,
     /// What is kept of an enrolment.
     pub enrolment: EnrolmentTable,
+    /// The audit trail.
+    pub trail: TrailTable,
     /// Logs.
     pub log: Log,
     /// Policies.
@@ -172,6 +174,7 @@ impl Default for ConfigFile {
             retention: RetentionTable::default(),
             review: ReviewTable::default(),
             enrolment: EnrolmentTable::default(),
+            trail: TrailTable::default(),
             log: Log::default(),
             policy: Vec::new(),
         }

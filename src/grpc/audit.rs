@@ -14,7 +14,7 @@ use super::{proto, status};
 use crate::access::Caller;
 use crate::audit::Timestamp;
 use crate::keys::PublicKey;
-use crate::records::Records;
+use crate::records::{Records, RecordsError};
 use crate::store::StoreError;
 use crate::trail::{BreachScope, Export, Journal, Trail, TrailError, Verification};
 

@@ -38,3 +38,4 @@ mod store;
 mod tampering;
 mod templates;
 mod tidy;
+mod trail;

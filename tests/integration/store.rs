@@ -4,7 +4,7 @@ mod decisions;
 mod evidence;
 mod failures;
 mod replicas;
-mod subjects;
+pub mod subjects;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -26,6 +26,7 @@ const DOMAIN: [&str; 13] = [
     "token",
     "audit",
     "access",
+    "trail",
 ];
 
 /// One source file, by its path in the repository.

@@ -3,20 +3,25 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// `padan audit`
 #[derive(Debug, Subcommand)]
 pub enum AuditCommand {
-    /// Check an exported audit trail, offline; exit code 0: intact, 1: broken, 2: usage,
-    /// 3: unreadable
+    /// Check an audit trail, in a file or while a server exports it; exit code 0: intact,
+    /// 1: broken, 2: usage, 3: unreadable
     Verify(AuditVerifyArgs),
+    /// Write a server's audit trail into a file that `padan audit verify` checks offline
+    Export(AuditExportArgs),
 }
 
 /// `padan audit verify`
 #[derive(Debug, clap::Args)]
 pub struct AuditVerifyArgs {
-    /// The export (JSON lines); "-" is standard input
-    pub file: PathBuf,
+    /// The export: a file (JSON lines), "-" for standard input, or the URL of a server
+    #[arg(value_name = "FILE|URL")]
+    pub source: String,
     /// Key that must have signed it: 64 hexadecimal digits, or a file of them or of PEM. Get it
     /// another way than the export: a key out of the file proves only that the file fits itself
     #[arg(long, value_name = "FILE|HEX")]
@@ -24,4 +29,66 @@ pub struct AuditVerifyArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// Keep what the server exports in this file (it holds similarities: treat it as such)
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// What the server exports.
+    #[command(flatten)]
+    pub part: TrailPartArgs,
+    /// How to call the server.
+    #[command(flatten)]
+    pub tls: ClientTlsArgs,
+}
+
+/// `padan audit export`
+#[derive(Debug, clap::Args)]
+pub struct AuditExportArgs {
+    /// The server, for example https://padan.example:50051
+    #[arg(long, value_name = "URL")]
+    pub server: String,
+    /// The file to write (it holds similarities: treat it as such)
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// What the server exports.
+    #[command(flatten)]
+    pub part: TrailPartArgs,
+    /// How to call the server.
+    #[command(flatten)]
+    pub tls: ClientTlsArgs,
+}
+
+/// Which part of a server's trail.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct TrailPartArgs {
+    /// Only the chain of this writer (`store.writer` of a process)
+    #[arg(long, value_name = "NAME")]
+    pub writer: Option<String>,
+    /// From this time on, for example 2026-11-22T09:30:00Z
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub from: Option<OffsetDateTime>,
+    /// Before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub until: Option<OffsetDateTime>,
+}
+
+/// How a client of a server with TLS proves who it is.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ClientTlsArgs {
+    /// PEM certificate of the authority that signed the server's [default: the machine's]
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// PEM certificate of this client
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub certificate: Option<PathBuf>,
+    /// PEM private key of this client
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub key: Option<PathBuf>,
+}
+
+fn time(text: &str) -> Result<OffsetDateTime, String> {
+    let time = OffsetDateTime::parse(text, &Rfc3339);
+    time.map_err(|_| "a time looks like 2026-11-22T09:30:00Z".to_owned())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use padan::audit::{Event, Text};
-use padan::config::{Config, StoreConfig};
+use padan::config::{Config, StoreConfig, TrailConfig};
 use padan::embed::Template;
 use padan::engine::Class;
 use padan::grpc::proto;
@@ -35,6 +35,11 @@ pub fn config_of(home: &Home, keys: &TestFolder) -> Config {
     config.store = Some(StoreConfig {
         database: home.settings("padan-test"),
         keys: vec![KeySource::Folder(folder)],
+        trail: TrailConfig {
+            journal: keys.path().join("journal"),
+            checkpoint_period: std::time::Duration::from_mins(1),
+            older_keys: Vec::new(),
+        },
     });
     config
 }

@@ -51,16 +51,26 @@ fn nothing_searches_a_population() {
     let known = [
         "Announce",
         "AssessCapture",
+        "BreachScope",
+        "Decide",
         "Delete",
+        "Enqueue",
+        "Erase",
+        "Export",
+        "ExportSubject",
         "GetPublicKeys",
         "GetServiceInfo",
         "GetStatus",
         "Import",
+        "Next",
         "Put",
+        "Query",
         "RedeemResult",
         "Rekey",
         "SetBlocked",
         "Verify",
+        "VerifyChain",
+        "WithdrawConsent",
     ];
     assert_eq!(methods, known);
     assert!(
