@@ -69,6 +69,10 @@
 //!   (`tests/integration/privacy.rs`); no key and no NIK prints itself (`keys::tests`,
 //!   `subject::nik::tests`).
 //! - Nothing can be changed in an exported trail without being found (`audit::export::verifier`).
+//! - Whoever was erased stays erased, also in a backup that is restored, and what is kept only for
+//!   a time goes when it is over (`tests/integration/privacy_duties.rs`,
+//!   `tests/integration/retention.rs`). Who captured does not decide
+//!   (`tests/integration/review.rs`).
 //! - What a lane saw before changes nothing about a sample, bit for bit
 //!   (`tests/integration/reuse.rs`), and its workspace holds no face between two samples
 //!   (`pipeline::tests`).

@@ -424,7 +424,7 @@ async fn a_wrong_number_is_refused_and_not_repeated(home: &Home) {
     let bureau = bureau(home).await;
     let message = proto::EraseRequest {
         meta: meta("with space"),
-        subject: subject("3174993112900001"),
+        subject: subject("3174096113900001"),
     };
     let answer = bureau.service.erase(from(&officer(), message)).await;
     let status = answer.expect_err("is refused");
@@ -432,7 +432,7 @@ async fn a_wrong_number_is_refused_and_not_repeated(home: &Home) {
     for field in ["meta.request_id:", "subject.nik:"] {
         assert!(status.message().contains(field), "{}", status.message());
     }
-    assert!(!status.message().contains("3174993112900001"));
+    assert!(!status.message().contains("3174096113900001"));
     let answer = bureau
         .service
         .erase(from(&officer(), proto::EraseRequest::default()))
