@@ -123,7 +123,7 @@ async fn an_office_sees_its_own_cases_only(home: &Home) {
     );
     // A case of another office does not exist for it.
     let mut elsewhere = judgement("d1", "case-r1", "rina");
-    elsewhere.office = "3171".to_owned();
+    "3171".clone_into(&mut elsewhere.office);
     let refused = refusal(judge(&service, elsewhere).await);
     assert_eq!(refused, (Code::NotFound, "NO_CASE".to_owned()));
     // Nor may it name the other office.
@@ -287,7 +287,7 @@ async fn every_non_match_has_a_way_to_a_human(home: &Home) {
     let unknown = (Code::NotFound, "NO_DECISION".to_owned());
     assert_eq!(refused(wish("never")).await, unknown);
     let mut elsewhere = wish("no");
-    elsewhere.office = "3171".to_owned();
+    "3171".clone_into(&mut elsewhere.office);
     assert_eq!(refused(elsewhere).await, unknown);
     // Another caller's request is not there for this one.
     let stranger = caller("stranger", Role::Operator, None);
