@@ -73,6 +73,10 @@
 //!   network
 //!   (`tests/integration/access.rs`).
 //! - Nothing can be changed in an exported trail without being found (`audit::export::verifier`).
+//! - Whoever was erased stays erased, also in a backup that is restored, and what is kept only for
+//!   a time goes when it is over (`tests/integration/privacy_duties.rs`,
+//!   `tests/integration/retention.rs`). Who captured does not decide
+//!   (`tests/integration/review.rs`).
 //! - What a lane saw before changes nothing about a sample, bit for bit
 //!   (`tests/integration/reuse.rs`), and its workspace holds no face between two samples
 //!   (`pipeline::tests`).

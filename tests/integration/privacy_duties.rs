@@ -1,41 +1,33 @@
 //! The rights of the people whose faces are compared, on both databases.
 
+mod backups;
+
 use std::sync::Arc;
 
 use padan::access::{Caller, Role};
-use padan::activation::{Activation, Ask, Context, GivenConsent};
-use padan::app::App;
 use padan::audit::{Entry, Event, Text};
-use padan::decision::ReasonCode;
 use padan::embed::ContractId;
-use padan::engine::Class;
 use padan::grpc::proto::privacy_server::Privacy as _;
 use padan::grpc::{PrivacyService, proto};
 use padan::keys::KeyRing;
 use padan::privacy::{self, Done, Privacy, Receipt, Replayed, SignedReceipt};
 use padan::records::{Enrolled, Records};
-use padan::store::Erase;
-use padan::subject::{Nik, SubjectHash};
+use padan::subject::SubjectHash;
 use padan::trail::{ERASURES_FILE, Journal};
-use padan::verify::Urgency;
-use time::OffsetDateTime;
 use tokio_stream::StreamExt as _;
 use tonic::{Code, Status};
 
 use crate::store::{Home, on_both};
+use crate::support::TestFolder;
 use crate::support::people::{
     CONTRACT, Made, NIKS, caller, decide, enrol, entries, folder, fresh_keys, from, hash, meta,
-    now_us, records, refusal, subject,
+    records, refusal, subject,
 };
-use crate::support::{self, TestFolder};
 
 on_both!(
     a_withdrawn_consent_holds_no_more,
     who_is_erased_is_gone_and_twice_is_once,
     an_export_holds_one_subject_and_nobody_else,
-    a_restored_backup_brings_nobody_back,
-    an_erasure_that_was_cut_off_is_noted_at_the_next_start,
-    a_damaged_journal_keeps_padan_from_starting,
     a_wrong_number_is_refused_and_not_repeated,
 );
 
@@ -102,8 +94,8 @@ impl Bureau {
         consent: &str,
     ) -> Result<proto::WithdrawConsentResponse, Status> {
         let message = proto::WithdrawConsentRequest {
-            meta: meta(id),
-            subject: subject(NIKS[person]),
+            meta: Some(meta(id)),
+            subject: Some(subject(NIKS[person])),
             consent_id: consent.to_owned(),
         };
         let answer = self
@@ -115,8 +107,8 @@ impl Bureau {
 
     async fn erase(&self, id: &str, person: usize) -> Result<proto::EraseResponse, Status> {
         let message = proto::EraseRequest {
-            meta: meta(id),
-            subject: subject(NIKS[person]),
+            meta: Some(meta(id)),
+            subject: Some(subject(NIKS[person])),
         };
         let answer = self.service.erase(from(&officer(), message)).await?;
         Ok(answer.into_inner())
@@ -124,8 +116,8 @@ impl Bureau {
 
     async fn export(&self, person: usize) -> Vec<String> {
         let message = proto::ExportSubjectRequest {
-            meta: meta("export"),
-            subject: subject(NIKS[person]),
+            meta: Some(meta("export")),
+            subject: Some(subject(NIKS[person])),
         };
         let answer = self.service.export_subject(from(&officer(), message)).await;
         let mut stream = answer.expect("is read").into_inner();
@@ -265,10 +257,7 @@ async fn an_export_holds_one_subject_and_nobody_else(home: &Home) {
         (receipt.done, receipt.subject),
         (Done::SubjectExported, bureau.hash(0))
     );
-    let before: String = lines[..lines.len() - 1]
-        .iter()
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let before = lines[..lines.len() - 1].join("\n") + "\n";
     let hash = padan::digest::sha256_hex(before.as_bytes());
     assert_eq!(receipt.lines_sha256, Some(Text::fitted(&hash)));
     let json: Vec<serde_json::Value> = lines
@@ -300,8 +289,8 @@ async fn an_export_holds_one_subject_and_nobody_else(home: &Home) {
     assert_eq!(read[0].subject, Some(bureau.hash(0)));
     // A reader who goes away ends it, and the next one gets all; who looked is told.
     let message = proto::ExportSubjectRequest {
-        meta: meta("gone"),
-        subject: subject(NIKS[0]),
+        meta: Some(meta("gone")),
+        subject: Some(subject(NIKS[0])),
     };
     drop(
         bureau
@@ -312,119 +301,11 @@ async fn an_export_holds_one_subject_and_nobody_else(home: &Home) {
     assert_eq!(bureau.export(0).await.len(), lines.len() + 2);
 }
 
-/// Verifies the first of the people as a counter does.
-async fn verify(records: &Arc<Records>, id: &str) -> Vec<ReasonCode> {
-    let config = support::config();
-    let app = App::start(&config).expect("the app starts");
-    let activation = Activation::new(
-        Arc::clone(&app.verifier),
-        Arc::clone(records),
-        config.limits,
-    );
-    let text = Text::fitted;
-    let ask = Ask {
-        caller: caller("counter", Role::Operator, None),
-        request_id: text(id),
-        body_digest: [3; 32],
-        nik: Nik::parse(NIKS[0]),
-        context: Context {
-            purpose: text("ACTIVATION"),
-            channel: text("COUNTER"),
-            office: text("3174"),
-            operator: Some(text("clerk")),
-            device: text("laptop-1"),
-            session: text(id),
-        },
-        consent: Some(GivenConsent {
-            id: text(&format!("consent-{id}")),
-            basis: text("CONSENT"),
-            notice_version: text("2026-1"),
-            given_at: OffsetDateTime::now_utc(),
-        }),
-        probe: support::portrait("person_a_2.jpg"),
-        policy: String::new(),
-    };
-    let urgency = Urgency {
-        class: Class::Activation,
-        deadline: None,
-    };
-    let answer = activation.verify(ask, urgency).await.expect("is decided");
-    answer.reply.reasons
-}
-
-async fn a_restored_backup_brings_nobody_back(home: &Home) {
-    let keys = fresh_keys();
-    let before = bureau_with(home, &keys, folder()).await;
-    for person in [0, 1] {
-        enrol(&before.records, before.hash(person), 0).await;
-    }
-    before.records.store().close().await;
-    let backup = home.copy().await;
-    let Bureau { folder, .. } = before;
-    let served = bureau_with(home, &keys, folder).await;
-    served.erase("e1", 0).await.expect("erased");
-    served.records.store().close().await;
-    let Bureau { folder, .. } = served;
-    // The backup knows nothing of it, and would open.
-    let restored = bureau_with(&backup, &keys, folder).await;
-    assert!(matches!(restored.enrolled(0).await, Enrolled::Reference(_)));
-    let expected = Replayed {
-        missing: 1,
-        keys: 1,
-        noted: 0,
-    };
-    assert_eq!(restored.replay().await, expected);
-    assert!(matches!(restored.enrolled(0).await, Enrolled::Nothing));
-    assert!(matches!(restored.enrolled(1).await, Enrolled::Reference(_)));
-    let reasons = verify(&restored.records, "after").await;
-    assert_eq!(reasons, [ReasonCode::ReferenceNotFound]);
-    // One entry, and nothing to do at the next start.
-    assert_eq!(restored.replay().await, Replayed::default());
-    assert_eq!(
-        entries(&restored.records, Event::SubjectErased).await.len(),
-        1
-    );
-    // A key made after the erasure stays.
-    enrol(&restored.records, restored.hash(0), 2).await;
-    assert_eq!(restored.replay().await, Replayed::default());
-    assert!(matches!(restored.enrolled(0).await, Enrolled::Reference(_)));
-}
-
-async fn an_erasure_that_was_cut_off_is_noted_at_the_next_start(home: &Home) {
-    let bureau = bureau(home).await;
-    let erase = Erase {
-        subject: bureau.hash(0),
-        at_us: now_us(),
-        entry: bureau.records.own_entry(Event::SubjectErased),
-    };
-    // Durable in the database, and then the power went.
-    bureau.records.store().erase(erase).await.expect("erases");
-    assert!(bureau.noted().is_empty());
-    assert_eq!(bureau.replay().await.noted, 1);
-    assert_eq!(bureau.noted().len(), 1);
-    assert_eq!(bureau.replay().await, Replayed::default());
-}
-
-async fn a_damaged_journal_keeps_padan_from_starting(home: &Home) {
-    let bureau = bureau(home).await;
-    bureau.erase("e1", 0).await.expect("erased");
-    for line in ["{}", "not JSON", r#"{"subject":"3174096112900001"}"#] {
-        let file = bureau.folder.path().join("journal").join(ERASURES_FILE);
-        let good = std::fs::read_to_string(&file).expect("readable");
-        std::fs::write(&file, format!("{line}\n{good}")).expect("writes");
-        let replayed = privacy::replay(&bureau.records, &bureau.journal).await;
-        let error = replayed.expect_err("is refused").to_string();
-        assert!(error.contains("line 1 of the journal"), "{error}");
-        assert!(!error.contains("3174096112900001"), "{error}");
-        std::fs::write(&file, good).expect("writes");
-    }
-}
-
 async fn a_wrong_number_is_refused_and_not_repeated(home: &Home) {
     let bureau = bureau(home).await;
     let message = proto::EraseRequest {
-        meta: meta("with space"),
-        subject: subject("3174993112900001"),
+        meta: Some(meta("with space")),
+        subject: Some(subject("3174096113900001")),
     };
     let answer = bureau.service.erase(from(&officer(), message)).await;
     let status = answer.expect_err("is refused");
@@ -432,7 +313,7 @@ async fn a_wrong_number_is_refused_and_not_repeated(home: &Home) {
     for field in ["meta.request_id:", "subject.nik:"] {
         assert!(status.message().contains(field), "{}", status.message());
     }
-    assert!(!status.message().contains("3174993112900001"));
+    assert!(!status.message().contains("3174096113900001"));
     let answer = bureau
         .service
         .erase(from(&officer(), proto::EraseRequest::default()))

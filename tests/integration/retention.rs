@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use padan::audit::Event;
+use padan::records::Records;
 use padan::retention::{self, Periods};
-use padan::store::{Expired, Retention, Store as _};
+use padan::store::{Expired, Retention};
 use time::{Duration, OffsetDateTime};
 
 use crate::store::{Home, NOW, comparison, on_both, request, review, subject};
@@ -65,14 +66,11 @@ async fn what_is_due_goes_and_nothing_else(home: &Home) {
     assert_eq!((counted.session, counted.day), (1, 4));
     // Nothing is due: no entry.
     assert_eq!(sweep(at(NOW)).await, Expired::default());
-    let left = entries(&records, Event::RetentionEnded).await;
-    assert_eq!(left.len(), 1);
-    let said = left[0]
-        .details
-        .iter()
-        .map(|(name, n)| format!("{name} {n}"));
-    let said: Vec<_> = said.collect();
-    assert_eq!(said, ["attempts 2", "requests 1", "reviews 1", "tokens 0"]);
+    one_entry_says(
+        &records,
+        &["attempts 2", "requests 1", "reviews 1", "tokens 0"],
+    )
+    .await;
     // What was decided stays.
     assert_eq!(entries(&records, Event::Verification).await.len(), 4);
     // The counter of a day goes with the end of the next day of the calendar (7 hours ahead).
@@ -93,6 +91,14 @@ async fn what_is_due_goes_and_nothing_else(home: &Home) {
     assert_eq!(day().await.day, 0);
     let all = sweep(at(NOW + 30 * DAY)).await;
     assert_eq!((all.requests, all.reviews, all.attempts), (2, 2, 1));
+}
+
+async fn one_entry_says(records: &Records, numbers: &[&str]) {
+    let left = entries(records, Event::RetentionEnded).await;
+    assert_eq!(left.len(), 1);
+    let said = left[0].details.iter();
+    let said: Vec<_> = said.map(|(name, n)| format!("{name} {n}")).collect();
+    assert_eq!(said, numbers);
 }
 
 async fn it_goes_again_and_again_until_the_end(home: &Home) {

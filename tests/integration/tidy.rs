@@ -13,6 +13,7 @@ const COLUMNS_MAX: usize = 100;
 
 /// Modules that know nothing of transport or runtime.
 const DOMAIN: [&str; 13] = [
+const DOMAIN: [&str; 15] = [
     "sample",
     "embed",
     "compare",
@@ -27,6 +28,9 @@ const DOMAIN: [&str; 13] = [
     "audit",
     "access",
     "trail",
+    "privacy",
+    "review",
+    "retention",
 ];
 
 /// One source file, by its path in the repository.

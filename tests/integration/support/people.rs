@@ -11,7 +11,7 @@ use padan::keys::{self, Binding, KeyRing, SubjectKey};
 use padan::records::Records;
 use padan::store::{
     CommitOutcome, Consent, DecisionRecord, Effects, EntryQuery, NewReview, PutReference,
-    Reference, RequestKey, Selection, SqlStore, Store, WrappedKey,
+    Reference, RequestKey, Selection, SqlStore, WrappedKey,
 };
 use padan::subject::{Nik, SubjectHash};
 use time::OffsetDateTime;
@@ -54,17 +54,17 @@ pub fn from<T>(caller: &Caller, message: T) -> Request<T> {
     request
 }
 
-pub fn meta(id: &str) -> Option<proto::RequestMeta> {
-    Some(proto::RequestMeta {
+pub fn meta(id: &str) -> proto::RequestMeta {
+    proto::RequestMeta {
         request_id: id.to_owned(),
         ..Default::default()
-    })
+    }
 }
 
-pub fn subject(nik: &str) -> Option<proto::Subject> {
-    Some(proto::Subject {
+pub fn subject(nik: &str) -> proto::Subject {
+    proto::Subject {
         nik: nik.to_owned(),
-    })
+    }
 }
 
 /// Code and reason of a refusal.
@@ -88,16 +88,14 @@ pub fn now_us() -> i64 {
 /// Stores a reference under a new key. `version` is the subject's as it is.
 pub async fn enrol(records: &Records, whom: SubjectHash, version: u64) {
     let contract = ContractId::new(CONTRACT);
-    let mut bytes = vec![0; 1 + 4 * 128];
     let known = padan::embed::Embedding::from_output(&[1.0; 128]).expect("a direction");
     let template = Template {
         contract_id: contract.clone(),
         embedding: known,
     };
-    bytes.clone_from(&template.to_bytes());
     let key = SubjectKey::random().expect("random bytes");
     let binding = Binding::template(&whom, &contract, version + 1);
-    let sealed = keys::seal(&key, &binding, &bytes).expect("seals");
+    let sealed = keys::seal(&key, &binding, &template.to_bytes()).expect("seals");
     let wrapped = records.keys().wrap(&key, &whom).expect("wraps");
     let put = PutReference {
         subject: whom,
