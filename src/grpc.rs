@@ -61,7 +61,6 @@ pub use admission::DoorLayer;
 pub use audit::AuditService;
 pub use convert::{requests, responses};
 pub use deadline::parse_timeout;
-pub use endpoint::{InvalidUrl, endpoint};
 pub use enrollment::EnrollmentService;
 pub use endpoint::{ClientTls, InvalidUrl, endpoint, endpoint_with};
 pub use info::{ServiceInfo, ServiceModel};

@@ -106,7 +106,7 @@ impl DoorLayer {
 
     /// Answers with the refusal as soon as its entry is durable, or cannot be.
     fn refuse_on_record<E: Send + 'static>(&self, refusal: &Refusal, call: Call) -> Answer<E> {
-        let status = status::refused(refusal);
+        let status = status::from_refusal(refusal);
         let Some(records) = &self.records else {
             return self.refuse(status, call);
         };

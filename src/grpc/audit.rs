@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
 
+use super::caller::caller;
 use super::convert::audit as convert;
 use super::proto::audit_server::Audit;
 use super::proto::verify_chain_response::Event as VerifyEvent;
@@ -14,7 +15,7 @@ use super::{proto, status};
 use crate::access::Caller;
 use crate::audit::Timestamp;
 use crate::keys::PublicKey;
-use crate::records::{Records, RecordsError};
+use crate::records::Records;
 use crate::store::StoreError;
 use crate::trail::{BreachScope, Export, Journal, Trail, TrailError, Verification};
 

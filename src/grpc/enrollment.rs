@@ -8,12 +8,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::admission::Admitted;
-use super::convert::enrollment as convert;
+use super::convert::enrollment::{self as convert, responses};
 use super::convert::requests::Meta;
 use super::proto;
 use super::proto::enrollment_server::Enrollment;
 use super::proto::import_request::Message;
-use super::service::caller;
+use super::caller::caller;
 use super::status;
 use crate::audit::Text;
 use crate::enrolment::{Answer, Ask, Enrolment, EnrolmentError, ImportRow};
@@ -52,7 +52,7 @@ impl Enrollment for EnrollmentService {
         if let Some(times) = &answer.times {
             SampleExamined { times }.emit(&self.metrics);
         }
-        Ok(Response::new(convert::put_response(
+        Ok(Response::new(responses::put_response(
             meta.request_id,
             answer,
         )))
@@ -85,7 +85,7 @@ impl Enrollment for EnrollmentService {
         drop(request);
         let standing = self.enrolment.standing(&asked.ask).await;
         let (standing, reference) = standing.map_err(|error| status::from_enrolment(&error))?;
-        Ok(Response::new(convert::status_response(
+        Ok(Response::new(responses::status_response(
             asked.request_id,
             standing,
             reference.as_ref(),
@@ -148,7 +148,7 @@ impl Enrollment for EnrollmentService {
         });
         tokio::spawn(async move {
             while let Some(progress) = reports.recv().await {
-                let message = convert::rekey_response(&id, progress);
+                let message = responses::rekey_response(&id, progress);
                 if answers.send(Ok(message)).await.is_err() {
                     return;
                 }
@@ -198,7 +198,7 @@ impl Enrollment for EnrollmentService {
                 {
                     SampleExamined { times }.emit(&metrics);
                 }
-                let message = convert::import_response(&id, event);
+                let message = responses::import_response(&id, event);
                 if answers.send(Ok(message)).await.is_err() {
                     return;
                 }
@@ -293,5 +293,5 @@ fn name(admitted: Option<&Admitted>, meta: &Meta) {
 #[expect(clippy::result_large_err, reason = "a status is what tonic wants")]
 fn told(answer: Result<Answer, EnrolmentError>) -> Result<(i32, Vec<proto::Reason>), Status> {
     let answer = answer.map_err(|error| status::from_enrolment(&error))?;
-    Ok(convert::change(&answer))
+    Ok(responses::change(&answer))
 }

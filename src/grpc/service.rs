@@ -11,7 +11,7 @@ use super::info::ServiceInfo;
 use super::proto;
 use super::proto::face_verification_server::FaceVerification;
 use super::status::{self, ImageFields};
-use crate::access::{Caller, Role};
+use crate::access::Role;
 use crate::activation::Activation;
 use crate::pipeline::SampleResult;
 use crate::telemetry::{CaptureAssessed, Metrics, SampleExamined, VerificationDecided};

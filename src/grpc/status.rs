@@ -80,7 +80,7 @@ pub fn rate_limited(retry_after: Duration) -> Status {
 
 /// A call that its caller may not make.
 #[must_use]
-pub fn refused(refusal: &Refusal) -> Status {
+pub fn from_refusal(refusal: &Refusal) -> Status {
     let code = match refusal {
         Refusal::UnreadableCertificate | Refusal::UnknownCertificate(_) => Code::Unauthenticated,
         Refusal::RoleNotAllowed { .. } => Code::PermissionDenied,

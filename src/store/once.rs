@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::chain::Write;
-use super::decisions::RequestKey;
+use super::requests::RequestKey;
 use super::error::StoreError;
 use super::group::Change;
 use super::sql::values;

@@ -1,8 +1,10 @@
 //! Enrolment on both databases, with real portraits.
 
+mod fields;
 mod import;
 mod rekey;
 mod repetition;
+mod standing;
 
 use std::sync::{Arc, OnceLock};
 
@@ -34,11 +36,6 @@ on_both![
     a_portrait_with_faults_is_refused_and_the_old_one_stays,
     a_number_that_is_no_nik_is_an_outcome_with_one_entry,
     a_template_of_another_contract_is_kept_and_not_served,
-    who_is_announced_or_deleted_is_known_and_not_synchronised,
-    a_blocked_subject_says_so_until_it_is_unblocked,
-    who_was_erased_enrols_anew_under_a_fresh_key,
-    portraits_are_kept_sealed_only_where_it_is_configured,
-    every_bad_field_is_named_and_nothing_is_stored,
 ];
 
 /// The service on a database of its own.
@@ -379,204 +376,4 @@ async fn a_template_of_another_contract_is_kept_and_not_served(home: &Home) {
         bad_fields(&refused.expect_err("is refused")),
         ["template.template"]
     );
-}
-
-async fn announce(desk: &Desk, nik: &str) -> EnrollmentOutcome {
-    let request = proto::AnnounceRequest {
-        meta: None,
-        subject: whom(nik),
-    };
-    let answer = desk.service.announce(called(request)).await;
-    answer.expect("an answer").into_inner().outcome()
-}
-
-async fn delete(desk: &Desk, nik: &str) -> EnrollmentOutcome {
-    let request = proto::DeleteRequest {
-        meta: None,
-        subject: whom(nik),
-    };
-    let answer = desk.service.delete(called(request)).await;
-    answer.expect("an answer").into_inner().outcome()
-}
-
-async fn who_is_announced_or_deleted_is_known_and_not_synchronised(home: &Home) {
-    let desk = Desk::open(home).await;
-    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::Nothing));
-    assert_eq!(desk.status(WOMAN).await.status(), ReferenceStatus::None);
-    assert_eq!(announce(&desk, WOMAN).await, EnrollmentOutcome::Done);
-    assert_eq!(announce(&desk, WOMAN).await, EnrollmentOutcome::Unchanged);
-    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::NotSynced));
-    assert_eq!(
-        desk.status(WOMAN).await.status(),
-        ReferenceStatus::NotSynced
-    );
-    assert_eq!(
-        desk.stored(put_ready(WOMAN, served().as_str(), 3.0)).await,
-        2
-    );
-    desk.stored(put_ready(WOMAN, "another:1", 3.0)).await;
-    assert_eq!(delete(&desk, WOMAN).await, EnrollmentOutcome::Done);
-    assert_eq!(delete(&desk, WOMAN).await, EnrollmentOutcome::Unchanged);
-    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::NotSynced));
-    let status = desk.status(WOMAN).await;
-    assert_eq!(status.status(), ReferenceStatus::NotSynced);
-    assert_eq!((status.reference_version, status.stored_at), (0, None));
-    let operations: Vec<_> = desk.trail().await.into_iter().map(|it| it.1).collect();
-    assert_eq!(
-        operations,
-        ["announce", "announce", "put", "put", "delete", "delete"]
-    );
-}
-
-pub async fn set_blocked(desk: &Desk, nik: &str, blocked: bool) -> proto::SetBlockedResponse {
-    let request = proto::SetBlockedRequest {
-        meta: None,
-        subject: whom(nik),
-        blocked,
-    };
-    let answer = desk.service.set_blocked(called(request)).await;
-    answer.expect("an answer").into_inner()
-}
-
-async fn a_blocked_subject_says_so_until_it_is_unblocked(home: &Home) {
-    let desk = Desk::open(home).await;
-    let unknown = set_blocked(&desk, WOMAN, true).await;
-    assert_eq!(unknown.outcome(), EnrollmentOutcome::Refused);
-    assert_eq!(unknown.reasons[0].code(), ReasonCode::ReferenceNotFound);
-    desk.stored(put_ready(WOMAN, served().as_str(), 3.0)).await;
-    set_blocked(&desk, WOMAN, true).await;
-    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::Blocked));
-    assert_eq!(desk.status(WOMAN).await.status(), ReferenceStatus::Blocked);
-    // A new portrait does not unblock.
-    assert_eq!(
-        desk.stored(put_ready(WOMAN, served().as_str(), 4.0)).await,
-        2
-    );
-    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::Blocked));
-    set_blocked(&desk, WOMAN, false).await;
-    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::Reference(_)));
-    let trail = desk.trail().await;
-    let operations: Vec<_> = trail.iter().map(|it| (it.0, it.1.as_str())).collect();
-    let changed = Event::ReferenceChanged;
-    let expected = [
-        (Event::CallRefused, "block"),
-        (changed, "put"),
-        (changed, "block"),
-        (changed, "put"),
-        (changed, "unblock"),
-    ];
-    assert_eq!(operations, expected);
-}
-
-async fn who_was_erased_enrols_anew_under_a_fresh_key(home: &Home) {
-    let desk = Desk::open(home).await;
-    desk.stored(put_ready(WOMAN, served().as_str(), 3.0)).await;
-    let subject = subject_of(&desk.records, WOMAN);
-    let store = desk.records.store();
-    let key = async || {
-        let found = store.subject(subject, served().as_str()).await;
-        found.expect("readable").expect("is there").0.key
-    };
-    let before = key().await.expect("a key");
-    let erase = Erase {
-        subject,
-        at_us: padan::audit::Timestamp::now().microseconds(),
-        entry: desk.records.own_entry(Event::SubjectErased),
-    };
-    store.erase(erase).await.expect("erased");
-    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::Nothing));
-    assert_eq!(desk.status(WOMAN).await.status(), ReferenceStatus::None);
-    assert_eq!(
-        desk.stored(put_ready(WOMAN, served().as_str(), 3.0)).await,
-        3
-    );
-    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::Reference(_)));
-    assert_ne!(key().await.expect("a key"), before);
-}
-
-async fn portraits_are_kept_sealed_only_where_it_is_configured(home: &Home) {
-    let desk = Desk::open(home).await;
-    let subject = subject_of(&desk.records, WOMAN);
-    desk.stored(put_of(WOMAN, portrait("person_a_1.jpg"))).await;
-    let contracts = desk.records.store().contracts(subject).await;
-    assert_eq!(contracts, Ok(vec![served().as_str().to_owned()]));
-    let settings = Settings {
-        keep_portraits: true,
-        ..Settings::default()
-    };
-    let enrolment = Enrolment::new(verifier(), Arc::clone(&desk.records), settings);
-    let keeping = service(&Arc::new(enrolment));
-    let put = keeping
-        .put(called(put_of(WOMAN, portrait("person_a_1.jpg"))))
-        .await;
-    assert_eq!(put.expect("stored").into_inner().reference_version, 2);
-    let kept = desk.records.store().subject(subject, PORTRAIT).await;
-    let kept = kept
-        .expect("readable")
-        .expect("is there")
-        .1
-        .expect("is kept");
-    let image = portrait("person_a_1.jpg");
-    assert_eq!(kept.ciphertext.len(), image.len() + 16);
-    let plain = &image[image.len() / 2..image.len() / 2 + 32];
-    assert!(!kept.ciphertext.windows(32).any(|bytes| bytes == plain));
-    // It is no template, and goes with the references.
-    assert_eq!(
-        desk.status(WOMAN).await.model_contract_id,
-        served().as_str()
-    );
-    delete(&desk, WOMAN).await;
-    assert_eq!(
-        desk.records.store().contracts(subject).await,
-        Ok(Vec::new())
-    );
-}
-
-async fn every_bad_field_is_named_and_nothing_is_stored(home: &Home) {
-    let desk = Desk::open(home).await;
-    let bad = proto::PutRequest {
-        meta: meta("a b"),
-        subject: None,
-        reference: Some(put_request::Reference::Template(proto::ReadyTemplate {
-            contract_id: "m:1".to_owned(),
-            template: vec![1, 0, 0, 0, 0],
-        })),
-        captured_on: "2014-02-30".to_owned(),
-        source: 9,
-        biodata: Some(proto::Biodata {
-            birth_date: "1.1.1990".to_owned(),
-            sex: 7,
-        }),
-    };
-    let status = desk.put(bad).await.expect_err("is refused");
-    assert_eq!(status.code(), Code::InvalidArgument);
-    let expected = [
-        "meta.request_id",
-        "subject",
-        "template.template",
-        "captured_on",
-        "source",
-        "biodata.sex",
-        "biodata.birth_date",
-    ];
-    assert_eq!(bad_fields(&status), expected);
-    let mut huge = put_ready(WOMAN, "m:1", 3.0);
-    let mut reserved = put_ready(WOMAN, PORTRAIT, 3.0);
-    let mut future = put_ready(WOMAN, "m:1", 3.0);
-    if let Some(put_request::Reference::Template(ready)) = &mut huge.reference {
-        ready.template = vec![1; 20_000];
-    }
-    reserved.source = ReferenceSource::CardChip.into();
-    future.captured_on = "2999-01-01".to_owned();
-    for (request, field) in [
-        (huge, "template.template"),
-        (reserved, "template.contract_id"),
-        (future, "captured_on"),
-        (put_of(WOMAN, ""), "portrait.image"),
-    ] {
-        let status = desk.put(request).await.expect_err("is refused");
-        assert_eq!(bad_fields(&status), [field]);
-    }
-    assert_eq!(desk.status(WOMAN).await.status(), ReferenceStatus::None);
-    assert_eq!(desk.entries().await, []);
 }
