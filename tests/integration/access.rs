@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use padan::access::{METHODS, Method, Role};
-use padan::audit::{Entry, Event};
+use padan::audit::{Entry, Event, Text};
 use padan::config::{CertifiedClients, Config, TlsFiles};
 use padan::grpc::ServeError;
 use padan::store::Store;
@@ -257,9 +257,9 @@ async fn a_refused_call_leaves_one_entry_and_is_refused_even_without(home: &Home
         assert_eq!(entries.len(), before + 1, "{at}: {who}");
         let entry = entries.last().expect("one");
         let certificate = entry.actor.certificate.as_ref();
-        assert_eq!(certificate.map(|name| name.as_str()), Some(who));
+        assert_eq!(certificate.map(Text::as_str), Some(who));
         assert_eq!(entry.actor.role.as_str(), "none");
-        assert_eq!(entry.office.as_ref().map(|text| text.as_str()), office);
+        assert_eq!(entry.office.as_ref().map(Text::as_str), office);
         let details = entry.details.iter();
         let details: Vec<_> = details
             .map(|(key, value)| (key.as_str(), value.as_str()))
