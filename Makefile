@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-openvino demo serve test test-openvino check models soak crash fuzz bench bench-guard bench-guard-deterministic bench-baseline bench-peers clean
+.PHONY: help setup setup-openvino demo serve test test-openvino check models soak crash fuzz bench bench-guard bench-guard-deterministic bench-baseline bench-peers bench-scale clean
 
 # rustup puts cargo here, and new shells only find it there after a fresh login.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -16,6 +16,7 @@ PUBLISHED := .runtime/published
 FUZZ_SECONDS ?= 300
 SOAK_VERIFICATIONS ?= 20000
 CRASHES ?= 200
+ROWS ?= 1000000
 BENCH := cargo bench --locked --quiet --bench bench --
 BENCH_OPTIONS ?=
 PEERS_OPTIONS ?= --json target/bench-peers.json
@@ -98,6 +99,10 @@ bench-peers: setup ## measure padan against OpenCV, verifyface and deepface (1 G
 	@$(SETUP) python peers
 	@cargo build --release --locked
 	@$(PYTHON) benches/peers/bench_peers.py $(PEERS_OPTIONS)
+
+bench-scale: setup ## fill SQLite and PostgreSQL with ROWS (1000000) subjects and measure (10 million: 25 GB, an hour)
+	@$(SETUP) postgresql
+	@cargo bench --locked --quiet --bench scale -- --rows $(ROWS) --json target/bench-scale.json
 
 clean: ## remove what was built and fetched (.runtime/ and target/)
 	@rm -rf .runtime target

@@ -135,7 +135,7 @@ fn request(kind: Kind) -> proto::VerifyRequest {
         meta: None,
         probe: Some(sample(pictures::selfie())),
         reference: (kind == Kind::Pair).then(reference),
-        policy: String::new(),
+        ..Default::default()
     }
 }
 

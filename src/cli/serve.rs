@@ -13,7 +13,23 @@ pub fn run(args: &ServeArgs, mut config: Config) -> Outcome {
     config.server.listen = args.listen.unwrap_or(config.server.listen);
     config.server.metrics_listen = args.metrics_listen.or(config.server.metrics_listen);
     telemetry::start_logging(config.log_format, &config.log_filter);
+    forbid_dumps();
     super::runtime()?.block_on(serve(&config))
+}
+
+/// A dump of this process would hold keys and, for the time of a request, faces.
+fn forbid_dumps() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let limited = rustix::process::setrlimit(Resource::Core, none);
+    // Also keeps other processes of the same account from looking into this one.
+    let hidden = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    if let Err(error) = limited.and(hidden) {
+        tracing::warn!(%error, "the system may write this process's memory to a core dump");
+    }
 }
 
 async fn serve(config: &Config) -> Outcome {

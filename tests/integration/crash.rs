@@ -110,7 +110,8 @@ async fn enrol_woman(home: &Home, keys: &TestFolder) {
     server.stop().await.expect("stops");
 }
 
-fn configuration(home: &Home, keys: &TestFolder) -> std::path::PathBuf {
+/// The configuration file of a server on `home` with the keys of [`config_of`].
+pub fn configuration(home: &Home, keys: &TestFolder) -> std::path::PathBuf {
     let database = match home.location() {
         Location::Sqlite(path) => format!("file = '{}'", path.display()),
         Location::Postgres(address) => format!("address = '{address}'"),

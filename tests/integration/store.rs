@@ -65,6 +65,14 @@ impl Home {
         }
     }
 
+    /// Where its files lie.
+    pub fn folder(&self) -> PathBuf {
+        match self {
+            Self::Sqlite(folder) => folder.clone(),
+            Self::Postgres { server, .. } => server.folder().to_owned(),
+        }
+    }
+
     pub fn settings(&self, writer: &str) -> Settings {
         let mut settings = Settings::new(self.location(), name(writer));
         // Many tests share one machine: none shall depend on its speed.

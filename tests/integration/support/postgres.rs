@@ -16,6 +16,7 @@ const START_MAX: Duration = Duration::from_mins(2);
 /// A running server.
 pub struct Postgres {
     folder: PathBuf,
+    settings: &'static [&'static str],
     server: Child,
 }
 
@@ -83,10 +84,15 @@ pub fn shared() -> Arc<Postgres> {
 impl Postgres {
     /// Makes a cluster and starts its server.
     pub fn start() -> Self {
+        Self::start_with(&std::env::temp_dir(), &FOR_TESTS)
+    }
+
+    /// The same in a folder of `parent`, with settings of its own.
+    pub fn start_with(parent: &Path, settings: &'static [&'static str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("padan-pg-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
+        let folder = parent.join(name);
         let user = User::unprivileged();
         let mut builder = std::fs::DirBuilder::new();
         builder.mode(0o700).create(&folder).expect("a new folder");
@@ -94,8 +100,12 @@ impl Postgres {
             chown(&folder, Some(user), Some(group)).expect("root may");
         }
         initialise(user, &folder);
-        let server = serve(user, &folder);
-        let mut this = Self { folder, server };
+        let server = serve(user, &folder, settings);
+        let mut this = Self {
+            folder,
+            settings,
+            server,
+        };
         this.wait_until_ready();
         this
     }
@@ -120,6 +130,11 @@ impl Postgres {
         }
     }
 
+    /// Where its files lie.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The address of a database of the server.
     pub fn address(&self, database: &str) -> String {
         let folder = self.folder.to_str().expect("UTF-8").replace('/', "%2F");
@@ -134,7 +149,7 @@ impl Postgres {
 
     /// Serves the cluster again after [`Self::stop`].
     pub fn restart(&mut self) {
-        self.server = serve(User::unprivileged(), &self.folder);
+        self.server = serve(User::unprivileged(), &self.folder, self.settings);
         self.wait_until_ready();
     }
 
@@ -167,15 +182,16 @@ fn initialise(user: User, folder: &Path) {
     assert!(output.status.success(), "initdb: {why}");
 }
 
-fn serve(user: User, folder: &Path) -> Child {
-    let settings = [
-        "listen_addresses=",
-        // These tests end processes, not power: the system keeps what was written.
-        "fsync=off",
-        "max_connections=100",
-        "shared_buffers=32MB",
-        "deadlock_timeout=100ms",
-    ];
+const FOR_TESTS: [&str; 5] = [
+    "listen_addresses=",
+    // These tests end processes, not power: the system keeps what was written.
+    "fsync=off",
+    "max_connections=100",
+    "shared_buffers=32MB",
+    "deadlock_timeout=100ms",
+];
+
+fn serve(user: User, folder: &Path, settings: &[&str]) -> Child {
     let mut command = user.command(&program("postgres"));
     command.arg("-D").arg(folder.join("data"));
     command.arg("-k").arg(folder);

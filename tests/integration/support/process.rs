@@ -121,9 +121,19 @@ impl ServerProcess {
         kibibytes.map(|n: usize| n * 1024).expect("has a VmRSS")
     }
 
-    /// Sends SIGKILL, and waits until it is gone.
-    pub fn kill(self) {
-        drop(self);
+    /// What the system limits the server to, as `/proc` shows it.
+    pub fn limits(&self) -> String {
+        let path = format!("/proc/{}/limits", self.child.id());
+        std::fs::read_to_string(path).expect("Linux, and the server runs")
+    }
+
+    /// Sends SIGKILL, and waits until it is gone; the rest of standard output, standard error.
+    pub fn kill(mut self) -> (String, String) {
+        self.child.kill().expect("the server runs");
+        self.child.wait().expect("the server ends");
+        let [stdout, stderr] = [self.stdout.take(), self.stderr.take()]
+            .map(|reader| reader.expect("is taken once").join().expect("readable"));
+        (stdout, stderr)
     }
 
     /// Sends SIGTERM; exit code, the rest of standard output, standard error.
