@@ -218,7 +218,6 @@ type AboutSubject = (Option<proto::RequestMeta>, Option<proto::Subject>, bool);
 
 impl EnrollmentService {
     /// Validates a request about one subject; what is left of it comes back.
-    #[expect(clippy::result_large_err, reason = "a status is what tonic wants")]
     fn asked<T>(
         &self,
         method: &str,
@@ -290,7 +289,6 @@ fn name(admitted: Option<&Admitted>, meta: &Meta) {
     }
 }
 
-#[expect(clippy::result_large_err, reason = "a status is what tonic wants")]
 fn told(answer: Result<Answer, EnrolmentError>) -> Result<(i32, Vec<proto::Reason>), Status> {
     let answer = answer.map_err(|error| status::from_enrolment(&error))?;
     Ok(responses::change(&answer))

@@ -20,12 +20,12 @@ use padan::grpc::proto::{
     self, EnrollmentOutcome, ReasonCode, ReferenceSource, ReferenceStatus, put_request,
 };
 use padan::keys::KeyRing;
-use padan::records::{Enrolled, PORTRAIT, Records};
-use padan::store::{EntryQuery, Erase, Selection};
+use padan::records::{Enrolled, Records};
+use padan::store::{EntryQuery, Selection};
 use padan::telemetry::{BuildLabels, Metrics};
 use padan::verify::{Reference, Urgency, Verifier, VerifyTask};
 use time::OffsetDateTime;
-use tonic::{Code, Request, Status};
+use tonic::{Request, Status};
 
 use crate::store::{Home, name, on_both};
 use crate::support::enrolled::{MAN, WOMAN, subject_of};
@@ -181,6 +181,7 @@ pub fn called<T>(message: T) -> Request<T> {
     request
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "so the messages have it")]
 pub fn meta(id: &str) -> Option<proto::RequestMeta> {
     Some(proto::RequestMeta {
         request_id: id.to_owned(),
@@ -188,6 +189,7 @@ pub fn meta(id: &str) -> Option<proto::RequestMeta> {
     })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "so the messages have it")]
 pub fn whom(nik: &str) -> Option<proto::Subject> {
     Some(proto::Subject {
         nik: nik.to_owned(),

@@ -149,9 +149,7 @@ fn fields(line: &str) -> Option<Vec<Zeroizing<String>>> {
     let mut is_quoted = false;
     let mut letters = line.chars().peekable();
     while let Some(letter) = letters.next() {
-        let Some(field) = fields.last_mut() else {
-            return None;
-        };
+        let field = fields.last_mut()?;
         match letter {
             '"' if is_quoted && letters.peek() == Some(&'"') => {
                 letters.next();

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 /// `padan import`
 #[derive(Debug, clap::Args)]
 pub struct ImportArgs {
-    /// The list: CSV with the columns nik, portrait (a file, relative to the list), captured_on
-    /// (YYYY-MM-DD, may be empty) and source (registry or card-chip)
+    /// The list: CSV with the columns `nik`, `portrait` (a file, relative to the list),
+    /// `captured_on` (YYYY-MM-DD, may be empty) and `source` (registry or card-chip)
     #[arg(value_name = "FILE.csv")]
     pub list: PathBuf,
     /// The server (http://HOST:PORT)

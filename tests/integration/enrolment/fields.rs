@@ -46,7 +46,7 @@ async fn every_bad_field_is_named_and_nothing_is_stored(home: &Home) {
         ready.template = vec![1; 20_000];
     }
     reserved.source = ReferenceSource::CardChip.into();
-    future.captured_on = "2999-01-01".to_owned();
+    "2999-01-01".clone_into(&mut future.captured_on);
     for (request, field) in [
         (huge, "template.template"),
         (reserved, "template.contract_id"),

@@ -145,7 +145,7 @@ async fn each_row_is_answered_and_bad_ones_stop_nobody(home: &Home) {
     let import = import.expect("starts");
     assert_eq!(import.done_to, 0);
     let mut wrong_date = of_template(6, OTHER);
-    wrong_date.captured_on = "20.05.2014".to_owned();
+    "20.05.2014".clone_into(&mut wrong_date.captured_on);
     let mut nothing = of_template(7, OTHER);
     nothing.reference = None;
     let mut nobody = of_template(8, OTHER);
