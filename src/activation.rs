@@ -16,7 +16,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use time::{Duration, OffsetDateTime};
 
-use crate::access::Caller;
+use crate::access::{Caller, Kind, Limiter};
 use crate::audit::Text;
 use crate::decision::{Policy, ReasonCode, Verdict};
 use crate::records::{Enrolled, OpenReference, Records};
@@ -116,6 +116,7 @@ pub struct Activation {
     verifier: Arc<Verifier>,
     records: Arc<Records>,
     limits: Limits,
+    limiter: Arc<Limiter>,
 }
 
 /// How far a verification went.
@@ -146,11 +147,17 @@ impl Progress {
 impl Activation {
     /// Verifies on `verifier` the subjects of `records`.
     #[must_use]
-    pub fn new(verifier: Arc<Verifier>, records: Arc<Records>, limits: Limits) -> Self {
+    pub fn new(
+        verifier: Arc<Verifier>,
+        records: Arc<Records>,
+        limits: Limits,
+        limiter: Arc<Limiter>,
+    ) -> Self {
         Self {
             verifier,
             records,
             limits,
+            limiter,
         }
     }
 
@@ -173,12 +180,29 @@ impl Activation {
     /// the probe shows.
     pub async fn verify(&self, ask: Ask, urgency: Urgency) -> Result<Answer, ActivationError> {
         let policy = self.policy(&ask.policy)?.clone();
+        self.check_rates(&ask)?;
         if let Some(reply) = self.repeated(&ask).await? {
             return Ok(reply);
         }
         let now = OffsetDateTime::now_utc();
         let progress = self.decide(&ask, &policy, now, urgency).await?;
         self.commit(&ask, &policy, now, progress).await
+    }
+
+    /// Before the database is asked: whoever calls too often costs it nothing.
+    fn check_rates(&self, ask: &Ask) -> Result<(), ActivationError> {
+        let check = |kind, key: &str| {
+            let checked = self.limiter.check(kind, key);
+            checked.map_err(|retry_after| ActivationError::TooOften { retry_after })
+        };
+        check(Kind::Device, ask.context.device.as_str())?;
+        if let Some(operator) = &ask.context.operator {
+            check(Kind::Operator, operator.as_str())?;
+        }
+        if let Some(subject) = self.subject(ask) {
+            check(Kind::Subject, &subject.to_string())?;
+        }
+        Ok(())
     }
 
     fn policy(&self, id: &str) -> Result<&Policy, ActivationError> {

@@ -1,30 +1,31 @@
 //! The composition root: a validated configuration becomes a running verifier.
 
 pub mod golden;
+mod kept;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use time::OffsetDateTime;
-
 use crate::activation::Activation;
-use crate::config::{Config, secret_variable};
+use crate::config::Config;
 use crate::decision::{Calibration, CalibrationError, PolicyError, PolicySet};
 use crate::embed::{ContractId, FaceEmbedder};
 use crate::engine::{Batcher, Engine, StartError};
 use crate::grpc::{Served, ServiceInfo, ServiceModel};
-use crate::keys::{KeyError, KeyRing};
+use crate::keys::KeyError;
 use crate::model::{
     BatchedEmbedder, DeviceSession, EmbeddingDevice, Manifest, ManifestError, ModelEntry,
     ModelError, ModelTask, OrtEmbedder, Provider, ProviderError, Runtime, RuntimeError,
     YunetDetector,
 };
 use crate::pipeline::{Pipeline, PipelineSettings};
-use crate::records::{Records, RecordsError};
-use crate::store::SqlStore;
+use crate::privacy::PrivacyError;
+use crate::records::RecordsError;
 use crate::telemetry::{BuildLabels, Metrics};
+use crate::trail::{self, JournalError};
 use crate::verify::Verifier;
+use kept::OpenRecords;
 
 /// padan could not be made ready. The texts say why, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +54,15 @@ pub enum AppError {
     /// The database, or its keys.
     #[error(transparent)]
     Records(#[from] RecordsError),
+    /// The folder beside the database.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The database is not the one that the journal speaks of.
+    #[error(transparent)]
+    Trail(#[from] trail::StartError),
+    /// Erasures could not be repeated.
+    #[error(transparent)]
+    Privacy(#[from] PrivacyError),
 }
 
 /// Models, chosen and allowed, that lanes can be built from.
@@ -208,8 +218,8 @@ pub struct App {
     device: Option<Arc<EmbeddingDevice>>,
     /// Makes the decisions.
     pub verifier: Arc<Verifier>,
-    /// Verifies subjects, once [`Self::open_records`] was called.
-    activation: Option<Arc<Activation>>,
+    /// Once [`Self::open_records`] was called.
+    records: Option<OpenRecords>,
     /// What runs.
     pub info: ServiceInfo,
     /// Counts.
@@ -237,7 +247,7 @@ impl App {
         Ok(Self {
             device: models.shared_device().map_err(StartError::Worker)?,
             verifier: Arc::new(Verifier::new(engine, policies)),
-            activation: None,
+            records: None,
             info,
             metrics: Arc::new(metrics),
         })
@@ -252,27 +262,23 @@ impl App {
         let Some(store) = &config.store else {
             return Ok(());
         };
-        let keys = KeyRing::read(&store.keys, &secret_variable, OffsetDateTime::now_utc())?;
-        let database = SqlStore::open(&store.database).await;
-        let database = database.map_err(RecordsError::from)?;
-        let writer = store.database.writer.clone();
-        let records = Records::open(Arc::new(database), Arc::new(keys), writer).await?;
-        let activation =
-            Activation::new(Arc::clone(&self.verifier), Arc::new(records), config.limits);
-        self.activation = Some(Arc::new(activation));
+        let served = self.info.models.iter().find_map(|model| model.dimension);
+        let open = OpenRecords::open(config, store, &self.verifier, served).await?;
+        self.records = Some(open);
         Ok(())
     }
 
     /// Verifies subjects; none where no references are kept.
     #[must_use]
-    pub const fn activation(&self) -> Option<&Arc<Activation>> {
-        self.activation.as_ref()
+    pub fn activation(&self) -> Option<&Arc<Activation>> {
+        self.records.as_ref().map(|records| &records.activation)
     }
 
-    /// Writes what waits to be written, and leaves the database.
-    pub async fn close_records(&self) {
-        if let Some(activation) = &self.activation {
-            activation.records().store().close().await;
+    /// Writes what waits to be written, and leaves the database. To be called when nothing is
+    /// served any more.
+    pub async fn close_records(&mut self) {
+        if let Some(records) = self.records.take() {
+            records.close().await;
         }
     }
 
@@ -281,7 +287,7 @@ impl App {
     pub fn served(&self) -> Served {
         Served {
             verifier: Arc::clone(&self.verifier),
-            activation: self.activation.clone(),
+            kept: self.records.as_ref().map(OpenRecords::kept),
             info: self.info.clone(),
             metrics: Arc::clone(&self.metrics),
         }

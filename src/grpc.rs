@@ -67,6 +67,6 @@ pub use info::{ServiceInfo, ServiceModel};
 pub use privacy::PrivacyService;
 pub use review::ReviewService;
 pub use server::{
-    CONNECTION_WINDOW_BYTES, Drained, STREAM_WINDOW_BYTES, STREAMS_MAX, ServeError, Served, serve,
+    CONNECTION_WINDOW_BYTES, Drained, Kept, STREAM_WINDOW_BYTES, STREAMS_MAX, ServeError, Served, serve,
 };
 pub use status::code_name;

@@ -15,6 +15,12 @@ pub enum ActivationError {
     /// The records.
     #[error(transparent)]
     Records(#[from] RecordsError),
+    /// The device, the operator or the subject is named in too many calls.
+    #[error("too many calls of this device, by this operator or about this person")]
+    TooOften {
+        /// When one may come again.
+        retry_after: std::time::Duration,
+    },
     /// The request id was used for another request.
     #[error("this request id was used for another request: give each request an id of its own")]
     OtherBody,

@@ -41,8 +41,14 @@ impl AuditService {
     /// The service on these records. `older_keys`: see [`Trail::new`].
     #[must_use]
     pub fn new(records: Arc<Records>, journal: Journal, older_keys: &[PublicKey]) -> Self {
+        Self::of(Arc::new(Trail::new(records, journal, older_keys)))
+    }
+
+    /// The service on this trail.
+    #[must_use]
+    pub fn of(trail: Arc<Trail>) -> Self {
         Self {
-            trail: Arc::new(Trail::new(records, journal, older_keys)),
+            trail,
             scans: Arc::new(Semaphore::new(SCANS_MAX)),
         }
     }

@@ -13,14 +13,26 @@ use tonic_health::server::HealthReporter;
 
 use super::admission::DoorLayer;
 use super::info::ServiceInfo;
+use super::audit::AuditService;
+use super::enrollment::EnrollmentService;
+use super::privacy::PrivacyService;
+use super::proto::audit_server::AuditServer;
+use super::proto::enrollment_server::EnrollmentServer;
+use super::proto::privacy_server::PrivacyServer;
 use super::proto::results_server::ResultsServer;
+use super::proto::review_server::ReviewServer;
 use super::proto::{self, face_verification_server::FaceVerificationServer};
 use super::results::ResultsService;
+use super::review::ReviewService;
 use super::service::Service;
 use crate::access::Limiter;
 use crate::activation::Activation;
 use crate::config::{CertifiedClients, ServerConfig, TlsFiles};
+use crate::enrolment::Enrolment;
+use crate::privacy::Privacy;
+use crate::review::Reviews;
 use crate::telemetry::Metrics;
+use crate::trail::Trail;
 use crate::verify::Verifier;
 
 /// Streams on one connection.
@@ -86,12 +98,26 @@ impl From<tonic::transport::Error> for ServeError {
 pub struct Served {
     /// Makes the decisions.
     pub verifier: Arc<Verifier>,
-    /// Verifies subjects; absent where no references are kept.
-    pub activation: Option<Arc<Activation>>,
+    /// Absent where no references are kept.
+    pub kept: Option<Kept>,
     /// Says what runs.
     pub info: ServiceInfo,
     /// Counts.
     pub metrics: Arc<Metrics>,
+}
+
+/// What a server that keeps references serves besides.
+pub struct Kept {
+    /// Verifies subjects.
+    pub activation: Arc<Activation>,
+    /// Enrols them.
+    pub enrolment: Arc<Enrolment>,
+    /// What they may ask for.
+    pub privacy: Privacy,
+    /// The queue of cases for a human.
+    pub reviews: Reviews,
+    /// The audit trail.
+    pub trail: Arc<Trail>,
 }
 
 /// Serves on `listener` until `shutdown` is done, then answers what is in flight.
@@ -118,27 +144,28 @@ pub async fn serve(
     let (places, message_bytes_max) = (Arc::clone(&door.places), door.message_bytes_max);
     let Served {
         verifier,
-        activation,
+        kept,
         info,
         metrics,
     } = served;
     let (reporter, health) = tonic_health::server::health_reporter();
     let service = Service {
         verifier: Arc::clone(&verifier),
-        activation: activation.clone(),
+        activation: kept.as_ref().map(|kept| Arc::clone(&kept.activation)),
         info,
-        metrics,
+        metrics: Arc::clone(&metrics),
     };
-    let results = activation.map(|activation| ResultsServer::new(ResultsService { activation }));
     let (stop, stopped) = watch::channel(false);
     let readiness = tokio::spawn(report_readiness(reporter, verifier, stopped.clone()));
     let mut until_stopped = stopped.clone();
-    let router = builder
-        .layer(door)
-        .add_service(
-            FaceVerificationServer::new(service).max_decoding_message_size(message_bytes_max),
-        )
-        .add_optional_service(results)
+    let verification =
+        FaceVerificationServer::new(service).max_decoding_message_size(message_bytes_max);
+    let router = builder.layer(door).add_service(verification);
+    let router = match kept {
+        Some(kept) => kept.add_to(router, metrics, message_bytes_max),
+        None => router,
+    };
+    let router = router
         .add_service(health)
         .add_service(reflection()?.0)
         .add_service(reflection()?.1);
@@ -162,6 +189,27 @@ pub async fn serve(
     }
 }
 
+type Router = tonic::transport::server::Router<tower_layer::Stack<DoorLayer, tower_layer::Identity>>;
+
+impl Kept {
+    fn add_to(self, router: Router, metrics: Arc<Metrics>, message_bytes_max: usize) -> Router {
+        let Self {
+            activation,
+            enrolment,
+            privacy,
+            reviews,
+            trail,
+        } = self;
+        let enrolment = EnrollmentServer::new(EnrollmentService { enrolment, metrics });
+        router
+            .add_service(ResultsServer::new(ResultsService { activation }))
+            .add_service(enrolment.max_decoding_message_size(message_bytes_max))
+            .add_service(PrivacyServer::new(PrivacyService { privacy }))
+            .add_service(ReviewServer::new(ReviewService { reviews }))
+            .add_service(AuditServer::new(AuditService::of(trail)))
+    }
+}
+
 /// The configuration was checked when it was read; this is the address that was really taken.
 fn check_exposure(
     listener: &TcpListener,
@@ -170,7 +218,7 @@ fn check_exposure(
 ) -> Result<(), ServeError> {
     let address = listener.local_addr()?;
     let is_open = config.access.certified.is_none() && !address.ip().is_loopback();
-    if is_open && served.activation.is_some() {
+    if is_open && served.kept.is_some() {
         return Err(ServeError::Exposed(address));
     }
     Ok(())
@@ -178,7 +226,7 @@ fn check_exposure(
 
 fn door(config: &ServerConfig, served: &Served) -> DoorLayer {
     let certified = config.access.certified.as_ref();
-    let activation = served.activation.as_ref();
+    let kept = served.kept.as_ref();
     DoorLayer {
         places: Arc::new(Semaphore::new(config.requests_max)),
         verifier: Arc::clone(&served.verifier),
@@ -187,7 +235,7 @@ fn door(config: &ServerConfig, served: &Served) -> DoorLayer {
         metrics: Arc::clone(&served.metrics),
         directory: certified.map(|certified| Arc::new(certified.directory.clone())),
         limiter: Arc::new(Limiter::new(config.access.limits)),
-        records: activation.map(|activation| Arc::clone(activation.records())),
+        records: kept.map(|kept| Arc::clone(kept.activation.records())),
     }
 }
 

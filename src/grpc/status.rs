@@ -127,6 +127,7 @@ pub fn from_activation(error: &ActivationError, fields: ImageFields) -> Status {
     match error {
         ActivationError::Verify(error) => from_error(error, fields),
         ActivationError::Records(error) => from_records(error),
+        ActivationError::TooOften { retry_after } => rate_limited(*retry_after),
         ActivationError::OtherBody => other_body(&error.to_string()),
         ActivationError::OtherConsent => {
             refused(Code::AlreadyExists, "CONSENT_ID_USED", &error.to_string())

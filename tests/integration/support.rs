@@ -104,7 +104,9 @@ impl TestServer {
         let server = config.server.clone();
         let task = tokio::spawn(async move {
             let shutdown = async { drop(stopped.await) };
-            grpc::serve(listener, &server, app.served(), shutdown).await
+            let ended = grpc::serve(listener, &server, app.served(), shutdown).await;
+            app.close_records().await;
+            ended
         });
         Self {
             url: format!("http://{address}"),

@@ -183,6 +183,7 @@ pub fn redeemed(claims: Claims) -> proto::RedeemResultResponse {
         operator: claims.operator,
         device: claims.device,
         decided_at: Some(timestamp(claims.issued)),
+        review: super::reviews::verdict(claims.review).into(),
     }
 }
 
