@@ -1,16 +1,16 @@
 //! gRPC: each method converts, calls, converts. No decision is made here.
 
 mod admission;
-mod certificate;
 mod audit;
 mod caller;
+mod certificate;
 mod convert;
 mod deadline;
 mod endpoint;
 mod enrollment;
 mod info;
-mod results;
 mod privacy;
+mod results;
 mod review;
 mod server;
 mod service;
@@ -61,12 +61,13 @@ pub use admission::DoorLayer;
 pub use audit::AuditService;
 pub use convert::{requests, responses};
 pub use deadline::parse_timeout;
-pub use enrollment::EnrollmentService;
 pub use endpoint::{ClientTls, InvalidUrl, endpoint, endpoint_with};
+pub use enrollment::EnrollmentService;
 pub use info::{ServiceInfo, ServiceModel};
 pub use privacy::PrivacyService;
 pub use review::ReviewService;
 pub use server::{
-    CONNECTION_WINDOW_BYTES, Drained, Kept, STREAM_WINDOW_BYTES, STREAMS_MAX, ServeError, Served, serve,
+    CONNECTION_WINDOW_BYTES, Drained, Kept, STREAM_WINDOW_BYTES, STREAMS_MAX, ServeError, Served,
+    serve,
 };
 pub use status::code_name;

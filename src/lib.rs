@@ -131,8 +131,8 @@ pub mod review;
 
 pub mod retention;
 
-pub mod trail;
 pub mod enrolment;
+pub mod trail;
 
 pub mod model;
 

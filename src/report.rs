@@ -29,7 +29,9 @@ fn short<'a>(name: &'a str, prefix: &str) -> &'a str {
     name.strip_prefix(prefix).unwrap_or(name)
 }
 
-fn decision_name(decision: proto::Decision) -> &'static str {
+/// A decision as people read it.
+#[must_use]
+pub fn decision_name(decision: proto::Decision) -> &'static str {
     short(decision.as_str_name(), "DECISION_")
 }
 

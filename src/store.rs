@@ -47,10 +47,10 @@ pub use once::{Once, OnceOutcome};
 pub use open::{Location, Settings};
 pub use requests::{Claim, RequestKey, Stored};
 pub use retention::{Expired, Retention};
-pub use spans::Window;
 pub use reviews::{
     DecideReview, EnqueueReview, Enqueued, NewReview, NextReview, Review, ReviewOutcome,
 };
+pub use spans::Window;
 pub use sql_store::SqlStore;
 pub use subjects::{Reference, Rewrap, Subject, SubjectStatus, WrappedKey};
 pub use trail::{EntryColumns, EntryQuery, Selection, StoredCheckpoint, StoredEntry};

@@ -67,7 +67,12 @@ impl OpenRecords {
         let trail = Trail::new(Arc::clone(&records), (*journal).clone(), older_keys);
         let (stop, sweeper) = sweep(&records, config);
         Ok(Self {
-            activation: Arc::new(Activation::new(for_activation, kept, config.limits, limiter)),
+            activation: Arc::new(Activation::new(
+                for_activation,
+                kept,
+                config.limits,
+                limiter,
+            )),
             enrolment: Arc::new(Enrolment::new(for_enrolment, enrolled, settings)),
             trail: Arc::new(trail),
             reviews: Reviews::new(Arc::clone(&records), config.review),

@@ -30,8 +30,13 @@ pub struct Pair {
 
 /// A client of a server, for example `http://127.0.0.1:50051`.
 pub async fn connect(url: &str) -> Result<FaceVerificationClient<Channel>, Failure> {
+    Ok(FaceVerificationClient::new(channel(url).await?))
+}
+
+/// A connection to a server.
+pub async fn channel(url: &str) -> Result<Channel, Failure> {
     let endpoint = grpc::endpoint(url).map_err(|error| Failure::Usage(error.to_string()))?;
-    Ok(FaceVerificationClient::new(connected(url, endpoint).await?))
+    connected(url, endpoint).await
 }
 
 /// A connection to the server at `url`.

@@ -1,5 +1,7 @@
 //! `padan demo`: a server on a free loopback port, two pairs of real portraits through a real
-//! client, a table, a report.
+//! client, a table, a report. Then one that keeps references, and verifies by NIK.
+
+mod records;
 
 use std::process::ExitCode;
 
@@ -33,26 +35,52 @@ pub fn run(args: &DemoArgs, config: &Config) -> Outcome {
     super::runtime()?.block_on(demo(args, config))
 }
 
+/// A server in this process, on a free port of this machine.
+struct Server {
+    url: String,
+    app: App,
+    stop: oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<Result<grpc::Drained, grpc::ServeError>>,
+}
+
+impl Server {
+    async fn start(config: &Config) -> Result<Self, Failure> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let mut app = tokio::task::block_in_place(|| App::start(config))?;
+        app.open_records(config).await?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut server = config.server.clone();
+        server.tls = None;
+        server.access = AccessConfig::default();
+        let served = app.served();
+        let task = tokio::spawn(async move {
+            // The sender lives until the demonstration is done; an error means that it is gone.
+            let shutdown = async { drop(stopped.await) };
+            grpc::serve(listener, &server, served, shutdown).await
+        });
+        Ok(Self {
+            url,
+            app,
+            stop,
+            task,
+        })
+    }
+
+    async fn stop(mut self) -> Result<(), Failure> {
+        drop(self.stop);
+        let technical = |error: &dyn std::fmt::Display| Failure::Technical(error.to_string());
+        let ended = self.task.await.map_err(|error| technical(&error))?;
+        self.app.close_records().await;
+        ended.map(drop).map_err(|error| technical(&error))
+    }
+}
+
 async fn demo(args: &DemoArgs, config: &Config) -> Outcome {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let address = listener.local_addr()?;
-    let app = tokio::task::block_in_place(|| App::start(config))?;
-    let (stop, stopped) = oneshot::channel::<()>();
-    let mut server_config = config.server.clone();
-    server_config.tls = None;
-    server_config.access = AccessConfig::default();
-    let server = tokio::spawn(async move {
-        // The sender lives until the pairs are done; an error means that it is gone: stop.
-        let shutdown = async { drop(stopped.await) };
-        grpc::serve(listener, &server_config, app.served(), shutdown).await
-    });
-    super::print(&format_args!("padan serves on {address}\n"));
-    let comparisons = compare_pairs(args, &format!("http://{address}")).await?;
-    drop(stop);
-    let ended = server
-        .await
-        .map_err(|error| Failure::Technical(error.to_string()))?;
-    ended.map_err(|error| Failure::Technical(error.to_string()))?;
+    let server = Server::start(config).await?;
+    super::print(&format_args!("padan serves on {}\n", server.url));
+    let comparisons = compare_pairs(args, &server.url).await?;
+    server.stop().await?;
     super::print(&format_args!("{}", report::table::demo(&comparisons)));
     if let Some(folder) = args.report.parent() {
         std::fs::create_dir_all(folder)?;
@@ -62,14 +90,15 @@ async fn demo(args: &DemoArgs, config: &Config) -> Outcome {
         "\nThe report with pictures: {}",
         args.report.display()
     ));
-    let came_out = comparisons
+    let pairs_came_out = comparisons
         .iter()
         .zip(PAIRS)
         .all(|(comparison, (.., expected))| comparison.response.decision() == expected);
-    Ok(if came_out {
+    let records_came_out = records::show(args, config).await?;
+    Ok(if pairs_came_out && records_came_out {
         ExitCode::SUCCESS
     } else {
-        eprintln!("padan: the decisions are not the expected ones (MATCH, then NO_MATCH)");
+        eprintln!("padan: not everything came out as expected; the tables say what");
         ExitCode::from(ANSWER_NO)
     })
 }

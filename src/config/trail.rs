@@ -43,6 +43,18 @@ pub struct TrailConfig {
     pub older_keys: Vec<PublicKey>,
 }
 
+impl TrailConfig {
+    /// The defaults, with the journal in `folder`.
+    #[must_use]
+    pub fn beside(folder: &Path) -> Self {
+        Self {
+            journal: folder.join(JOURNAL),
+            checkpoint_period: Duration::from_secs(TrailTable::default().checkpoint_s),
+            older_keys: Vec::new(),
+        }
+    }
+}
+
 pub(super) fn trail(
     table: &TrailTable,
     file: Option<&Path>,

@@ -239,9 +239,7 @@ fn from_trail(error: &TrailError) -> Status {
     match error {
         TrailError::Store(error) => status::from_store(error),
         TrailError::UnknownWriter(_) => status::refused(Code::NotFound, "NO_SUCH_CHAIN", &text),
-        TrailError::BeyondEnd { .. } => {
-            status::refused(Code::NotFound, "BEYOND_THE_CHAIN", &text)
-        }
+        TrailError::BeyondEnd { .. } => status::refused(Code::NotFound, "BEYOND_THE_CHAIN", &text),
         TrailError::Header(_) => {
             status::refused(Code::FailedPrecondition, "TOO_MANY_CHAINS", &text)
         }

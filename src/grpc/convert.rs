@@ -1,8 +1,8 @@
 //! Wire types to domain types and back. Requests are validated whole: every bad field is named.
 
 pub mod audit;
-pub mod privacy;
 pub mod enrollment;
+pub mod privacy;
 pub mod requests;
 pub mod responses;
 pub mod reviews;

@@ -8,12 +8,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::admission::Admitted;
+use super::caller::caller;
 use super::convert::enrollment::{self as convert, responses};
 use super::convert::requests::Meta;
 use super::proto;
 use super::proto::enrollment_server::Enrollment;
 use super::proto::import_request::Message;
-use super::caller::caller;
 use super::status;
 use crate::audit::Text;
 use crate::enrolment::{Answer, Ask, Enrolment, EnrolmentError, ImportRow};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use super::convert::subjects::{self, finish_plain};
 use super::caller::caller;
+use super::convert::subjects::{self, finish_plain};
 use super::{proto, status};
 use crate::activation::Activation;
 use crate::keys::{PublicKey, SigningKey};

@@ -12,9 +12,9 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::admission::DoorLayer;
-use super::info::ServiceInfo;
 use super::audit::AuditService;
 use super::enrollment::EnrollmentService;
+use super::info::ServiceInfo;
 use super::privacy::PrivacyService;
 use super::proto::audit_server::AuditServer;
 use super::proto::enrollment_server::EnrollmentServer;
@@ -189,7 +189,8 @@ pub async fn serve(
     }
 }
 
-type Router = tonic::transport::server::Router<tower_layer::Stack<DoorLayer, tower_layer::Identity>>;
+type Router =
+    tonic::transport::server::Router<tower_layer::Stack<DoorLayer, tower_layer::Identity>>;
 
 impl Kept {
     fn add_to(self, router: Router, metrics: Arc<Metrics>, message_bytes_max: usize) -> Router {

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 
 use super::chain::Write;
-use super::requests::RequestKey;
 use super::error::StoreError;
 use super::group::Change;
+use super::requests::RequestKey;
 use super::sql::values;
 use crate::subject::SubjectHash;
 

@@ -6,8 +6,8 @@ use super::chain::{Position, Write};
 use super::error::StoreError;
 use super::group::Change;
 use super::once::Counted;
-use super::sql::{Pool, Row, values};
 use super::requests::RequestKey;
+use super::sql::{Pool, Row, values};
 use crate::audit::Entry;
 use crate::subject::SubjectHash;
 

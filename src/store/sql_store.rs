@@ -14,10 +14,10 @@ use super::once::{Once, OnceOutcome};
 use super::partitions::Months;
 use super::requests::{self, RequestKey, Stored};
 use super::retention::{self, Expired, Retention};
-use super::spans::{self, Window};
 use super::reviews::{
     self, DecideReview, EnqueueReview, Enqueued, NextReview, Review, ReviewOutcome,
 };
+use super::spans::{self, Window};
 use super::sql::{Pool, values};
 use super::subjects::{self, Reference, Rewrap, RewrapStep, Subject, WrappedKey};
 use super::trail::{self, Append, EntryQuery, StoredCheckpoint, StoredEntry};

@@ -118,7 +118,8 @@ pub fn configuration(home: &Home, keys: &TestFolder) -> std::path::PathBuf {
     };
     let text = format!(
         "[store]\n{database}\nwriter = 'crashing'\n[keys]\nfolder = '{}'\n\
-         [verification]\nsession_attempts_max = 1000000\nday_attempts_max = 1000000\n",
+         [verification]\nsession_attempts_max = 1000000\nday_attempts_max = 1000000\n\
+         [access.limits]\ndevice = 1000000\noperator = 1000000\nsubject = 1000000\n",
         keys.path().join("keys").display()
     );
     let file = keys.path().join("padan.toml");

@@ -199,7 +199,6 @@ pub fn entry_of(what: &str, whom: SubjectHash, request: &RequestKey) -> Entry {
 pub fn decision(id: &str, whom: SubjectHash) -> DecisionRecord {
     let request = request(id);
     DecisionRecord {
-        consent: None,
         effects: Effects {
             entry: entry_of("decided", whom, &request),
             reply: format!("reply to {id}").into_bytes(),

@@ -12,7 +12,7 @@ const FUNCTION_LINES_MAX: usize = 70;
 const COLUMNS_MAX: usize = 100;
 
 /// Modules that know nothing of transport or runtime.
-const DOMAIN: [&str; 20] = [
+const DOMAIN: [&str; 21] = [
     "sample",
     "embed",
     "compare",

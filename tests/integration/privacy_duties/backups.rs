@@ -35,6 +35,7 @@ async fn verify(records: &Arc<Records>, id: &str) -> Vec<ReasonCode> {
         Arc::clone(&app.verifier),
         Arc::clone(records),
         config.limits,
+        Arc::new(padan::access::Limiter::new(config.server.access.limits)),
     );
     let text = Text::fitted;
     let ask = Ask {

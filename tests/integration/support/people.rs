@@ -114,6 +114,8 @@ pub async fn enrol(records: &Records, whom: SubjectHash, version: u64) {
             quality: "good".to_owned(),
             created_us: now_us(),
         },
+        portrait: None,
+        claim: None,
         entry: about(records.own_entry(Event::ReferenceChanged), whom),
     };
     let changed = records.store().put_reference(put).await.expect("writes");

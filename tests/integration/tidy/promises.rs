@@ -1,6 +1,5 @@
 //! Promises of the crate page, the contract and the folders that text can keep or break.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::{assert_none, files_below, sources};

@@ -1,0 +1,106 @@
+"""The examples as a backend would run them, against a server that keeps references.
+
+  cargo build && .runtime/venv/bin/python -B -m unittest discover -s tests/python
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import grpc
+from google.protobuf import descriptor_pool, message_factory
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+PORTRAITS = REPOSITORY / "tests" / "portraits"
+BINARY = pathlib.Path(os.environ.get("PADAN_BINARY", REPOSITORY / "target" / "debug" / "padan"))
+WOMAN = "3171014101900001"
+STRANGER = "3171011505990003"
+TIMEOUT_S = 120
+
+
+class ActivationTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="padan-activation-")
+        cls.addClassCleanup(folder.cleanup)
+        path = pathlib.Path(folder.name)
+        subprocess.run([BINARY, "keys", "init", "--keys", path / "keys"], check=True, stdout=subprocess.DEVNULL)
+        config = path / "padan.toml"
+        config.write_text(f"[store]\nfile = '{path}/padan.db'\n[keys]\nfolder = '{path}/keys'\n", encoding="utf-8")
+        command = [BINARY, "--config", config, "--log", "error", "serve", "--listen", "127.0.0.1:0"]
+        cls.server = subprocess.Popen(
+            [*command, "--metrics-listen", "127.0.0.1:0"], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+        )
+        cls.addClassCleanup(cls.stop_server)
+        cls.address = cls.server.stdout.readline().strip().removeprefix("padan listens on ")
+        cls.enrol()
+
+    @classmethod
+    def stop_server(cls) -> None:
+        cls.server.terminate()
+        cls.server.wait(timeout=TIMEOUT_S)
+        cls.server.stdout.close()
+
+    @classmethod
+    def enrol(cls) -> None:
+        with grpc.insecure_channel(cls.address) as channel:
+            pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
+            method = pool.FindServiceByName("padan.v1.Enrollment").FindMethodByName("Put")
+            request = message_factory.GetMessageClass(method.input_type)(
+                meta={"request_id": "enrol-1"},
+                subject={"nik": WOMAN},
+                portrait={"image": (PORTRAITS / "person_a_1.jpg").read_bytes()},
+                source="REFERENCE_SOURCE_REGISTRY",
+            )
+            call = channel.unary_unary(
+                "/padan.v1.Enrollment/Put",
+                request_serializer=lambda message: message.SerializeToString(),
+                response_deserializer=message_factory.GetMessageClass(method.output_type).FromString,
+            )
+            assert call(request, timeout=TIMEOUT_S).reference_version == 1
+
+    def activate(self, nik: str, selfie: str) -> tuple[int, str]:
+        """Exit code and output of the example."""
+        command = [sys.executable, "-B", REPOSITORY / "examples" / "activate.py", "--server", self.address]
+        run = subprocess.run(
+            [*command, "--nik", nik, "--selfie", PORTRAITS / selfie],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S, check=False,
+        )
+        return run.returncode, run.stdout
+
+    def test_the_enrolled_person_is_activated(self) -> None:
+        code, output = self.activate(WOMAN, "person_a_2.jpg")
+        self.assertEqual(code, 0, output)
+        self.assertIn("activated: subject", output)
+        self.assertNotIn(WOMAN, output)
+
+    def test_somebody_else_is_not(self) -> None:
+        code, output = self.activate(WOMAN, "impostor_1.jpg")
+        self.assertEqual(code, 1, output)
+        self.assertIn("NO_MATCH: not activated", output)
+        self.assertIn("Wajah tidak cocok", output)
+
+    def test_a_number_that_nobody_enrolled_says_what_to_do(self) -> None:
+        code, output = self.activate(STRANGER, "person_a_2.jpg")
+        self.assertEqual(code, 1, output)
+        self.assertIn("CANNOT_VERIFY", output)
+        self.assertIn("Belum ada foto rekaman", output)
+
+    def test_a_server_that_is_not_there_is_a_technical_failure(self) -> None:
+        command = [sys.executable, "-B", REPOSITORY / "examples" / "activate.py", "--server", "127.0.0.1:1"]
+        run = subprocess.run(
+            [*command, "--nik", WOMAN, "--selfie", PORTRAITS / "person_a_2.jpg"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S, check=False,
+        )
+        self.assertEqual(run.returncode, 3, run.stdout)
+        self.assertNotIn("Traceback", run.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()
