@@ -14,6 +14,7 @@
 mod decoders;
 mod guard;
 mod instructions;
+mod records;
 mod request;
 mod stages;
 mod support;
@@ -44,6 +45,8 @@ enum Command {
     Decoders(Output),
     /// Latency of one caller, throughput at saturation, behaviour below and beyond it.
     Request(RequestOptions),
+    /// A stored reference against one in memory.
+    Records(RequestOptions),
     /// Stages, decoders and requests in one table.
     All(RequestOptions),
     /// Compares instruction counts and timed ratios with benches/baseline.toml.
@@ -100,6 +103,12 @@ fn main() -> ExitCode {
             let models = Models::with_embedder(options.embedder.as_deref());
             let mut report = Report::new(&models);
             request::report(&models, options.seconds, &mut report);
+            report.finish(options.output.json.as_deref());
+        }
+        Command::Records(options) => {
+            let models = Models::with_embedder(options.embedder.as_deref());
+            let mut report = Report::new(&models);
+            records::report(&models, options.seconds, &mut report);
             report.finish(options.output.json.as_deref());
         }
         Command::All(options) => {

@@ -307,7 +307,7 @@ fn decide_once(
     let probe = run(probe);
     let similarity = match kind {
         Kind::Pair => compare(&probe, &run(reference)),
-        Kind::Template => compare(&probe, template),
+        Kind::Template | Kind::Subject => compare(&probe, template),
     };
     let evidence = Evidence {
         probe_faults: &[],

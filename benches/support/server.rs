@@ -1,21 +1,29 @@
 //! Real servers on loopback ports, in this process, and callers for them.
 //!
-//! Pairs go through `padan::grpc::serve`. A reference by subject is not in the contract yet, so
-//! probes against a template go through a small service of the same generated trait, which hands
-//! the engine a template made beforehand, behind the same door.
+//! Pairs and subjects go through `padan::grpc::serve`. Probes against a template in memory go
+//! through a small service of the same generated trait, which hands the engine a template made
+//! beforehand, behind the same door: what a stored reference costs is measured against it.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use padan::access::Limiter;
+use padan::access::RateLimits;
 use padan::app::App;
+use padan::audit::WriterId;
+use padan::config::{Config, StoreConfig, TrailConfig};
 use padan::embed::Template;
 use padan::engine::Class;
+use padan::grpc::proto::enrollment_client::EnrollmentClient;
 use padan::grpc::proto::face_verification_client::FaceVerificationClient;
 use padan::grpc::proto::face_verification_server::{FaceVerification, FaceVerificationServer};
 use padan::grpc::{self, DoorLayer, proto, responses};
+use padan::keys::KeySource;
+use padan::store::{Location, Settings};
 use padan::verify::{Reference, Urgency, Verifier, VerifyError, VerifyTask};
+use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
@@ -38,10 +46,12 @@ pub enum Kind {
     Pair,
     /// A template made beforehand.
     Template,
+    /// The reference of a subject in SQLite, with consent, attempts, token and a durable entry.
+    Subject,
 }
 
 impl Kind {
-    /// Both.
+    /// Those that a server without records is measured with.
     pub const ALL: [Self; 2] = [Self::Template, Self::Pair];
 
     /// For tables.
@@ -49,6 +59,7 @@ impl Kind {
         match self {
             Self::Pair => "pair of photographs",
             Self::Template => "probe against template",
+            Self::Subject => "probe against subject",
         }
     }
 
@@ -57,6 +68,7 @@ impl Kind {
         match self {
             Self::Pair => "pair",
             Self::Template => "template",
+            Self::Subject => "subject",
         }
     }
 }
@@ -67,6 +79,8 @@ pub struct BenchServer {
     url: String,
     _stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
+    /// Of its database and keys.
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Drop for BenchServer {
@@ -78,15 +92,18 @@ impl Drop for BenchServer {
 impl BenchServer {
     /// Starts a server of the default configuration.
     pub async fn start(models: &Models, kind: Kind) -> Self {
-        let app = tokio::task::block_in_place(|| App::start(&models.config));
-        let app = app.expect("the app starts");
+        let mut config = models.config.clone();
+        let folder = (kind == Kind::Subject).then(|| with_records(&mut config));
+        let app = tokio::task::block_in_place(|| App::start(&config));
+        let mut app = app.expect("the app starts");
+        app.open_records(&config).await.expect("the records open");
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let (stop, stopped) = oneshot::channel();
         let shutdown = async { drop(stopped.await) };
-        let config = models.config.server.clone();
+        let config = config.server.clone();
         let task = match kind {
-            Kind::Pair => tokio::spawn(async move {
+            Kind::Pair | Kind::Subject => tokio::spawn(async move {
                 let served = grpc::serve(listener, &config, app.served(), shutdown);
                 served.await.expect("serves");
             }),
@@ -112,7 +129,24 @@ impl BenchServer {
             url,
             _stop: stop,
             task,
+            _folder: folder,
         }
+    }
+
+    /// Enrols the subject that callers of [`Kind::Subject`] verify.
+    pub async fn enrol(&self) {
+        let client = EnrollmentClient::connect(self.url.clone()).await;
+        let request = proto::PutRequest {
+            subject: Some(subject()),
+            reference: Some(proto::put_request::Reference::Portrait(proto::Sample {
+                image: pictures::reference(),
+            })),
+            source: proto::ReferenceSource::Registry.into(),
+            ..Default::default()
+        };
+        let answer = client.expect("connects").put(request).await;
+        let outcome = answer.expect("is answered").into_inner().outcome();
+        assert_eq!(outcome, proto::EnrollmentOutcome::Done);
     }
 
     /// So many callers, each with a connection of its own.
@@ -129,18 +163,87 @@ impl BenchServer {
     }
 }
 
+/// A database and keys in a folder of their own, and limits that no bench reaches.
+fn with_records(config: &mut Config) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = folder.path().join("keys");
+    padan::keys::create_keys(&keys, OffsetDateTime::now_utc()).expect("keys");
+    let writer = WriterId::new("bench").expect("a name");
+    let location = Location::Sqlite(folder.path().join("padan.db"));
+    config.store = Some(StoreConfig {
+        database: Settings::new(location, writer),
+        keys: vec![KeySource::Folder(keys)],
+        trail: TrailConfig::beside(folder.path()),
+    });
+    config.limits.session_attempts_max = u32::MAX;
+    config.limits.day_attempts_max = u32::MAX;
+    let many = NonZeroU32::MAX;
+    config.server.access.limits = RateLimits {
+        caller: many,
+        device: many,
+        operator: many,
+        subject: many,
+    };
+    folder
+}
+
+fn subject() -> proto::Subject {
+    proto::Subject {
+        nik: "3171014101900001".to_owned(),
+    }
+}
+
+/// What a counter sends along.
+fn circumstances(request: &mut proto::VerifyRequest) {
+    request.context = Some(proto::VerificationContext {
+        purpose: proto::Purpose::Activation.into(),
+        channel: proto::Channel::Counter.into(),
+        office: "3171".to_owned(),
+        operator: "officer-7".to_owned(),
+        device: "counter-2".to_owned(),
+        session: String::new(),
+    });
+    request.consent = Some(proto::ConsentRecord {
+        basis: proto::LegalBasis::Consent.into(),
+        notice_version: "pemberitahuan-2026-03".to_owned(),
+        given_at: Some(std::time::SystemTime::now().into()),
+        ..Default::default()
+    });
+}
+
+/// Another person's visit each time: a request id, a session and a consent of its own.
+fn renew(request: &mut proto::VerifyRequest) {
+    let id = uuid::Uuid::new_v4().to_string();
+    if let (Some(context), Some(consent)) = (&mut request.context, &mut request.consent) {
+        context.session.clone_from(&id);
+        consent.id.clone_from(&id);
+        request.meta = Some(proto::RequestMeta {
+            request_id: id,
+            ..Default::default()
+        });
+    }
+}
+
 fn request(kind: Kind) -> proto::VerifyRequest {
     let sample = |image| proto::Sample { image };
     let reference = || {
         let sample = sample(pictures::reference());
         proto::verify_request::Reference::ReferenceSample(sample)
     };
-    proto::VerifyRequest {
+    let mut request = proto::VerifyRequest {
         meta: None,
         probe: Some(sample(pictures::selfie())),
-        reference: (kind == Kind::Pair).then(reference),
+        reference: match kind {
+            Kind::Pair => Some(reference()),
+            Kind::Template => None,
+            Kind::Subject => Some(proto::verify_request::Reference::Subject(subject())),
+        },
         ..Default::default()
+    };
+    if kind == Kind::Subject {
+        circumstances(&mut request);
     }
+    request
 }
 
 /// One connection, and the request it sends.
@@ -160,6 +263,7 @@ impl Caller {
 
 impl Call for Caller {
     async fn call(&mut self) -> Result<(), Status> {
+        renew(&mut self.request);
         let mut request = Request::new(self.request.clone());
         request.set_timeout(TIMEOUT);
         let answer = self.client.verify(request).await?.into_inner();

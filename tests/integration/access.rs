@@ -231,7 +231,7 @@ async fn refused_calls(store: &dyn Store) -> Vec<Entry> {
         .collect()
 }
 
-async fn a_refused_call_leaves_one_entry_and_is_refused_even_without(home: &Home) {
+async fn duty_7_a_refused_call_leaves_one_entry_and_is_refused_even_without(home: &Home) {
     let (certificates, keys) = (
         Certificates::new("access-trail"),
         TestFolder::unique("access-trail-keys"),
@@ -280,7 +280,7 @@ async fn a_refused_call_leaves_one_entry_and_is_refused_even_without(home: &Home
     );
 }
 
-on_both!(a_refused_call_leaves_one_entry_and_is_refused_even_without);
+on_both!(duty_7_a_refused_call_leaves_one_entry_and_is_refused_even_without);
 
 static DEVELOPMENT: SharedServer = SharedServer::new();
 

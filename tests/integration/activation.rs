@@ -20,8 +20,8 @@ use crate::support::enrolled::{
 };
 
 on_both![
-    each_decision_has_its_reason_and_leaves_one_entry,
-    without_a_usable_consent_no_template_is_computed,
+    duty_7_each_decision_has_its_reason_and_leaves_one_entry,
+    duty_1_without_a_usable_consent_no_template_is_computed,
     a_blocked_subject_and_an_unknown_one_answer_in_the_same_shape,
 ];
 
@@ -81,7 +81,7 @@ pub fn reason(response: &proto::VerifyResponse) -> Vec<ReasonCode> {
     response.reasons.iter().map(proto::Reason::code).collect()
 }
 
-async fn each_decision_has_its_reason_and_leaves_one_entry(home: &Home) {
+async fn duty_7_each_decision_has_its_reason_and_leaves_one_entry(home: &Home) {
     let office = Office::open(home).await;
     let cases = [
         (WOMAN, "person_a_2.jpg", Decision::Match, None),
@@ -159,7 +159,7 @@ fn assert_says_all_of(entry: &Entry, response: &proto::VerifyResponse) {
     }
 }
 
-async fn without_a_usable_consent_no_template_is_computed(home: &Home) {
+async fn duty_1_without_a_usable_consent_no_template_is_computed(home: &Home) {
     let office = Office::open(home).await;
     let before = office.embeddings_computed();
     let change: [(&str, &dyn Fn(&mut proto::ConsentRecord)); 6] = [

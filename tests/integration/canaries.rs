@@ -17,7 +17,7 @@ use crate::support::enrolled::{
 };
 use crate::support::{ServerProcess, TestFolder, TestServer, padan, portrait};
 
-on_both![nothing_of_a_person_is_left_in_any_file_log_or_metric];
+on_both![duties_2_and_3_nothing_of_a_person_is_left_in_any_file_log_or_metric];
 
 /// A number that is no NIK, as somebody may mistype one.
 const MISTYPED: &str = "3171013299887766";
@@ -25,7 +25,7 @@ const MISTYPED: &str = "3171013299887766";
 /// Bytes that must not be found, by what they are.
 type Needles = Vec<(String, Vec<u8>)>;
 
-async fn nothing_of_a_person_is_left_in_any_file_log_or_metric(home: &Home) {
+async fn duties_2_and_3_nothing_of_a_person_is_left_in_any_file_log_or_metric(home: &Home) {
     let folder = TestFolder::unique("canaries");
     let (needles, subject) = prepare(home, &folder).await;
     let temporary = folder.path().join("tmp");
@@ -168,7 +168,7 @@ fn contains(haystack: &[u8], needle: &[u8]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_server_dumps_no_memory() {
+async fn duty_2_a_killed_server_dumps_no_memory() {
     let server = ServerProcess::start(padan());
     let limits = server.limits();
     let line = limits

@@ -27,7 +27,7 @@ use crate::support::people::{
 on_both!(
     a_withdrawn_consent_holds_no_more,
     who_is_erased_is_gone_and_twice_is_once,
-    an_export_holds_one_subject_and_nobody_else,
+    duty_8_an_export_holds_one_subject_and_nobody_else,
     a_wrong_number_is_refused_and_not_repeated,
 );
 
@@ -234,7 +234,7 @@ async fn who_is_erased_is_gone_and_twice_is_once(home: &Home) {
     assert_eq!(bureau.noted(), noted);
 }
 
-async fn an_export_holds_one_subject_and_nobody_else(home: &Home) {
+async fn duty_8_an_export_holds_one_subject_and_nobody_else(home: &Home) {
     let bureau = bureau(home).await;
     for person in [0, 1] {
         enrol(&bureau.records, bureau.hash(person), 0).await;

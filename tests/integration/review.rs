@@ -21,12 +21,12 @@ use crate::support::people::{
 };
 
 on_both!(
-    an_office_sees_its_own_cases_only,
-    who_captured_neither_gets_nor_decides_a_case,
+    duty_10_an_office_sees_its_own_cases_only,
+    duty_10_who_captured_neither_gets_nor_decides_a_case,
     a_case_is_decided_once_and_the_answer_is_repeated,
     a_rejection_is_told_too,
     a_case_left_lying_goes_to_another_reviewer,
-    every_non_match_has_a_way_to_a_human,
+    duty_12_every_non_match_has_a_way_to_a_human,
     nobody_asks_about_what_was_erased,
     a_request_with_mistakes_names_them_all,
 );
@@ -113,7 +113,7 @@ async fn ask(
     Ok(answer.into_inner())
 }
 
-async fn an_office_sees_its_own_cases_only(home: &Home) {
+async fn duty_10_an_office_sees_its_own_cases_only(home: &Home) {
     let records = records(home, "a", &fresh_keys()).await;
     made(&records, &["r1"], "MANUAL_REVIEW").await;
     let service = service(&records);
@@ -153,7 +153,7 @@ async fn an_office_sees_its_own_cases_only(home: &Home) {
     assert!(!case.reasons[0].text_id.is_empty());
 }
 
-async fn who_captured_neither_gets_nor_decides_a_case(home: &Home) {
+async fn duty_10_who_captured_neither_gets_nor_decides_a_case(home: &Home) {
     let records = records(home, "a", &fresh_keys()).await;
     made(&records, &["r1"], "MANUAL_REVIEW").await;
     let service = service(&records);
@@ -260,7 +260,7 @@ async fn a_case_left_lying_goes_to_another_reviewer(home: &Home) {
     assert_eq!(refused, taken);
 }
 
-async fn every_non_match_has_a_way_to_a_human(home: &Home) {
+async fn duty_12_every_non_match_has_a_way_to_a_human(home: &Home) {
     let records = records(home, "a", &fresh_keys()).await;
     made(&records, &["no"], "NO_MATCH").await;
     made(&records, &["review"], "MANUAL_REVIEW").await;

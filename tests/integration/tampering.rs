@@ -15,10 +15,10 @@ use crate::support::postgres::Postgres;
 use crate::support::{TestFolder, TestServer, assert_says, config};
 
 on_both![
-    swapped_rows_do_not_open_and_no_comparison_is_made,
+    duty_4_swapped_rows_do_not_open_and_no_comparison_is_made,
     an_edited_template_does_not_open,
     other_keys_are_refused_at_the_start,
-    a_database_without_its_keys_yields_no_comparison,
+    duty_4_a_database_without_its_keys_yields_no_comparison,
 ];
 
 /// The woman's request fails, and nothing was compared or decided.
@@ -33,7 +33,7 @@ async fn assert_nothing_is_decided(office: &Office, id: &str) {
     assert_eq!(office.entries(Event::Verification).await.len(), before);
 }
 
-async fn swapped_rows_do_not_open_and_no_comparison_is_made(home: &Home) {
+async fn duty_4_swapped_rows_do_not_open_and_no_comparison_is_made(home: &Home) {
     let office = Office::open(home).await;
     // Whole rows: template, nonce and version of the other subject, then also its key.
     const REFERENCES: &str = "CREATE TABLE held AS SELECT * FROM face_references;
@@ -104,7 +104,7 @@ fn master_file(folder: &std::path::Path) -> std::path::PathBuf {
         .expect("a master key")
 }
 
-async fn a_database_without_its_keys_yields_no_comparison(home: &Home) {
+async fn duty_4_a_database_without_its_keys_yields_no_comparison(home: &Home) {
     let keys = TestFolder::unique("keys");
     let server = TestServer::start(&config_of(home, &keys)).await;
     let activation = server.activation.clone().expect("references are kept");
@@ -125,7 +125,7 @@ async fn a_database_without_its_keys_yields_no_comparison(home: &Home) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_is_gone_releases_no_match_and_needs_no_hands_to_come_back() {
+async fn duty_7_a_database_that_is_gone_releases_no_match_and_needs_no_hands() {
     let mut server = Postgres::start();
     let keys = TestFolder::unique("gone");
     let mut config = config_of(&Home::sqlite(), &keys);

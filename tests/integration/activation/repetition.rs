@@ -9,9 +9,9 @@ use crate::store::{Home, on_both};
 use crate::support::enrolled::{MAN, STRANGER, WOMAN, activation_request, subject_of};
 
 on_both![
-    the_same_request_gets_the_same_answer_and_leaves_one_entry,
+    duty_9_the_same_request_gets_the_same_answer_and_leaves_one_entry,
     the_same_request_sent_at_once_from_many_is_one_decision,
-    another_body_under_a_used_id_is_refused,
+    duty_9_another_body_under_a_used_id_is_refused,
     an_answer_goes_with_the_subjects_key,
 ];
 
@@ -21,7 +21,7 @@ fn told(mut response: proto::VerifyResponse) -> proto::VerifyResponse {
     response
 }
 
-async fn the_same_request_gets_the_same_answer_and_leaves_one_entry(home: &Home) {
+async fn duty_9_the_same_request_gets_the_same_answer_and_leaves_one_entry(home: &Home) {
     let office = Office::open(home).await;
     for (id, nik) in [("match", WOMAN), ("unknown", STRANGER), ("nobody", "12")] {
         let request = activation_request(id, nik, "person_a_2.jpg");
@@ -60,7 +60,7 @@ async fn the_same_request_sent_at_once_from_many_is_one_decision(home: &Home) {
     );
 }
 
-async fn another_body_under_a_used_id_is_refused(home: &Home) {
+async fn duty_9_another_body_under_a_used_id_is_refused(home: &Home) {
     let office = Office::open(home).await;
     office
         .verify(activation_request("id", WOMAN, "person_a_2.jpg"))

@@ -11,8 +11,8 @@ use crate::store::{Home, on_both};
 use crate::support::enrolled::{WOMAN, activation_request, subject_of};
 
 on_both![
-    a_token_is_redeemed_once_and_says_what_was_decided,
-    an_altered_token_or_one_from_another_device_is_refused_and_stays_usable,
+    duty_9_a_token_is_redeemed_once_and_says_what_was_decided,
+    duty_9_an_altered_token_or_one_from_another_device_is_refused,
     of_many_who_redeem_one_token_at_once_one_succeeds,
 ];
 
@@ -43,7 +43,7 @@ fn assert_refused(result: Result<proto::RedeemResultResponse, Status>, reason: &
     assert_eq!(info.reason, reason);
 }
 
-async fn a_token_is_redeemed_once_and_says_what_was_decided(home: &Home) {
+async fn duty_9_a_token_is_redeemed_once_and_says_what_was_decided(home: &Home) {
     let office = Office::open(home).await;
     let token = office.token().await;
     let result = office.redeem(&token, "counter-2").await.expect("redeemed");
@@ -58,7 +58,7 @@ async fn a_token_is_redeemed_once_and_says_what_was_decided(home: &Home) {
     assert_eq!(entries.len(), 2, "the use and the refusal");
 }
 
-async fn an_altered_token_or_one_from_another_device_is_refused_and_stays_usable(home: &Home) {
+async fn duty_9_an_altered_token_or_one_from_another_device_is_refused(home: &Home) {
     let office = Office::open(home).await;
     let token = office.token().await;
     let altered = altered(&token);

@@ -22,7 +22,7 @@ use crate::support::{TestFolder, portrait};
 
 on_both![
     after_a_rotation_the_old_master_key_is_not_needed,
-    with_fresh_keys_an_old_copy_of_the_database_does_not_open,
+    duty_5_with_fresh_keys_an_old_copy_of_the_database_does_not_open,
 ];
 
 const OTHER: &str = "3171011505990003";
@@ -115,7 +115,7 @@ fn opens(desk: &Desk, subject: SubjectHash, key: &Subject, sealed: &Reference) -
     keys::open(&key, &binding, &sealed).is_ok()
 }
 
-async fn with_fresh_keys_an_old_copy_of_the_database_does_not_open(home: &Home) {
+async fn duty_5_with_fresh_keys_an_old_copy_of_the_database_does_not_open(home: &Home) {
     let keys = KeyRing::ephemeral(OffsetDateTime::now_utc()).expect("random bytes");
     let settings = Settings {
         keep_portraits: true,

@@ -22,7 +22,7 @@ use crate::support;
 use crate::support::people::{NIKS, caller, enrol, entries, folder, fresh_keys, now_us};
 
 on_both!(
-    a_restored_backup_brings_nobody_back,
+    duty_5_a_restored_backup_brings_nobody_back,
     an_erasure_that_was_cut_off_is_noted_at_the_next_start,
     a_damaged_journal_keeps_padan_from_starting,
 );
@@ -68,7 +68,7 @@ async fn verify(records: &Arc<Records>, id: &str) -> Vec<ReasonCode> {
     answer.reply.reasons
 }
 
-async fn a_restored_backup_brings_nobody_back(home: &Home) {
+async fn duty_5_a_restored_backup_brings_nobody_back(home: &Home) {
     let keys = fresh_keys();
     let before = bureau_with(home, &keys, folder()).await;
     for person in [0, 1] {

@@ -6,7 +6,7 @@ use super::{assert_none, files_below, sources};
 use crate::support::repository;
 
 #[test]
-fn nothing_searches_a_population() {
+fn duty_11_nothing_searches_a_population() {
     let mut findings = Vec::new();
     let sources = sources("src");
     // src/config looks for files.

@@ -19,7 +19,7 @@ on_both!(
     entries_are_found_by_each_condition_and_by_all_together,
     a_page_token_is_of_one_question,
     hostile_page_tokens_break_nothing,
-    the_subjects_of_a_breach_are_listed_once,
+    duty_8_the_subjects_of_a_breach_are_listed_once,
     each_read_leaves_one_entry_that_says_what_was_asked,
     an_auditor_of_an_office_reads_that_office_only,
     two_scans_at_a_time_and_the_third_is_told_to_wait,
@@ -256,7 +256,7 @@ async fn scope(
     Ok((found, total.expect("a total")))
 }
 
-async fn the_subjects_of_a_breach_are_listed_once(home: &Home) {
+async fn duty_8_the_subjects_of_a_breach_are_listed_once(home: &Home) {
     let scene = Scene::new(home, "a").await;
     let other = scene.beside(home, "b").await;
     for (store, whom) in [(&scene, 2), (&other, 1), (&scene, 3), (&scene, 2)] {

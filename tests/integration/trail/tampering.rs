@@ -9,12 +9,12 @@ use super::{Scene, WHOLE, verify_chain};
 use crate::store::{Home, name, on_both};
 
 on_both!(
-    an_edited_entry_is_named,
+    duty_6_an_edited_entry_is_named,
     an_edited_hash_is_named,
-    a_deleted_entry_is_named,
+    duty_6_a_deleted_entry_is_named,
     an_entry_inserted_behind_the_end_is_named,
-    an_entry_inserted_between_others_is_named,
-    a_truncated_chain_is_named,
+    duty_6_an_entry_inserted_between_others_is_named,
+    duty_6_a_truncated_chain_is_named,
     a_chain_cut_back_with_its_head_and_checkpoints_is_named,
     a_chain_that_is_gone_is_named,
     swapped_entries_are_named,
@@ -67,7 +67,7 @@ async fn assert_found(scene: &Scene, sequence: u64, fault: Fault) {
     );
 }
 
-async fn an_edited_entry_is_named(home: &Home) {
+async fn duty_6_an_edited_entry_is_named(home: &Home) {
     const EDIT: &str = "UPDATE audit_entries SET entry = replace(entry, 'entry 4', 'entry X')
         WHERE sequence = 4";
     assert_found(&changed(home, EDIT).await, 4, Fault::Edited).await;
@@ -79,7 +79,7 @@ async fn an_edited_hash_is_named(home: &Home) {
     assert_found(&changed(home, EDIT).await, 8, Fault::Edited).await;
 }
 
-async fn a_deleted_entry_is_named(home: &Home) {
+async fn duty_6_a_deleted_entry_is_named(home: &Home) {
     const DELETE: &str = "DELETE FROM audit_entries WHERE sequence = 4";
     assert_found(&changed(home, DELETE).await, 4, Fault::Deleted).await;
 }
@@ -93,7 +93,7 @@ async fn an_entry_inserted_behind_the_end_is_named(home: &Home) {
     assert_found(&changed(home, INSERT).await, 11, Fault::Inserted).await;
 }
 
-async fn an_entry_inserted_between_others_is_named(home: &Home) {
+async fn duty_6_an_entry_inserted_between_others_is_named(home: &Home) {
     const INSERT: &str = "UPDATE audit_entries SET sequence = sequence + 100 WHERE sequence > 4;
         UPDATE audit_entries SET sequence = sequence - 99 WHERE sequence > 4;
         INSERT INTO audit_entries
@@ -104,7 +104,7 @@ async fn an_entry_inserted_between_others_is_named(home: &Home) {
     assert_found(&changed(home, INSERT).await, 5, Fault::Inserted).await;
 }
 
-async fn a_truncated_chain_is_named(home: &Home) {
+async fn duty_6_a_truncated_chain_is_named(home: &Home) {
     const TRUNCATE: &str = "DELETE FROM audit_entries WHERE sequence > 8";
     assert_found(&changed(home, TRUNCATE).await, 9, Fault::Truncated).await;
 }
