@@ -158,6 +158,8 @@ fn enrolment(subject: SubjectHash) -> PutReference {
             quality: "GOOD".to_owned(),
             created_us: 1,
         },
+        portrait: None,
+        claim: None,
         entry: entry(subject, Event::ReferenceChanged),
     }
 }
