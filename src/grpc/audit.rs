@@ -138,7 +138,7 @@ impl Audit for AuditService {
         request: Request<proto::BreachScopeRequest>,
     ) -> Result<Response<Self::BreachScopeStream>, Status> {
         let caller = caller(&request)?;
-        let question = convert::scope(request.into_inner()).map_err(status::invalid)?;
+        let question = convert::scope(&request.into_inner()).map_err(status::invalid)?;
         self.refuse_office(&caller, "BreachScope").await?;
         let permit = self.scan()?;
         let scope = self.trail.breach_scope(&caller, &question).await;

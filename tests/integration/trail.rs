@@ -3,6 +3,7 @@
 
 mod command;
 mod questions;
+mod reads;
 mod start;
 mod tampering;
 

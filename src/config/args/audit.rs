@@ -43,7 +43,7 @@ pub struct AuditVerifyArgs {
 /// `padan audit export`
 #[derive(Debug, clap::Args)]
 pub struct AuditExportArgs {
-    /// The server, for example https://padan.example:50051
+    /// The server, for example `https://padan.example:50051`
     #[arg(long, value_name = "URL")]
     pub server: String,
     /// The file to write (it holds similarities: treat it as such)

@@ -150,7 +150,7 @@ fn page_token(text: &str, filter: &Filter, violations: &mut Vec<Violation>) -> O
 ///
 /// # Errors
 /// Every violation.
-pub fn scope(request: proto::BreachScopeRequest) -> Checked<ScopeQuestion> {
+pub fn scope(request: &proto::BreachScopeRequest) -> Checked<ScopeQuestion> {
     let mut violations = Vec::new();
     let from_us = time(request.from, "from", &mut violations);
     let until_us = time(request.until, "until", &mut violations);

@@ -135,7 +135,7 @@ proptest! {
         cut in any::<prop::sample::Index>(),
     ) {
         let (_folder, journal) = journal();
-        let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+        let text = [lines.join("\n"), "\n".to_owned()].concat();
         let cut = &text[..cut.index(text.len() + 1)];
         write(&journal, cut.as_bytes());
         let (read, is_torn) = read(&journal).expect("reads");

@@ -4,6 +4,7 @@ use super::*;
 
 const NOW: i64 = 1_795_305_600_000_000;
 
+#[expect(clippy::unnecessary_wraps, reason = "as fields of messages are")]
 fn at(seconds: i64) -> Option<prost_types::Timestamp> {
     Some(prost_types::Timestamp { seconds, nanos: 0 })
 }
@@ -121,26 +122,26 @@ fn a_scope_has_a_whole_window_or_a_key() {
         master_key_id: "m-1".to_owned(),
         ..Default::default()
     };
-    assert!(scope(window.clone()).is_ok_and(|it| matches!(it, ScopeQuestion::Touched(_))));
-    assert!(scope(key.clone()).is_ok_and(|it| matches!(it, ScopeQuestion::WrappedBy(_))));
+    assert!(scope(&window).is_ok_and(|it| matches!(it, ScopeQuestion::Touched(_))));
+    assert!(scope(&key).is_ok_and(|it| matches!(it, ScopeQuestion::WrappedBy(_))));
     let half = proto::BreachScopeRequest {
         from: at(1),
         ..key.clone()
     };
-    assert_eq!(fields(scope(half)), ["until"]);
+    assert_eq!(fields(scope(&half)), ["until"]);
     let nothing = proto::BreachScopeRequest::default();
-    assert_eq!(fields(scope(nothing)), ["from"]);
+    assert_eq!(fields(scope(&nothing)), ["from"]);
     let writer = proto::BreachScopeRequest {
         writer: "a".to_owned(),
         ..key
     };
-    assert_eq!(fields(scope(writer)), ["from"]);
+    assert_eq!(fields(scope(&writer)), ["from"]);
     let turned = proto::BreachScopeRequest {
         until: at(1),
         master_key_id: "a b".to_owned(),
         ..window
     };
-    assert_eq!(fields(scope(turned)), ["master_key_id", "until"]);
+    assert_eq!(fields(scope(&turned)), ["master_key_id", "until"]);
 }
 
 #[test]
