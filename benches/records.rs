@@ -34,7 +34,9 @@ pub fn report(models: &Models, seconds: u64, report: &mut Report) {
     let [memory, stored] = runtime.block_on(measure(models, time));
     let ratios = |of: &dyn Fn(&Figures) -> &Vec<f64>| {
         let pairs = of(&stored).iter().zip(of(&memory));
-        pairs.map(|(stored, memory)| stored / memory).collect::<Vec<f64>>()
+        pairs
+            .map(|(stored, memory)| stored / memory)
+            .collect::<Vec<f64>>()
     };
     let throughput = median(&ratios(&|it| &it.saturation));
     let latency = median(&ratios(&|it| &it.latency));
@@ -68,7 +70,9 @@ async fn measure(models: &Models, time: Duration) -> [Figures; 2] {
     let mut figures = [Figures::default(), Figures::default()];
     for callers in &callers {
         // The first calls of a connection are slower: windows open, buffers grow.
-        closed(callers.clone(), Duration::from_secs(1)).await.assert_sound();
+        closed(callers.clone(), Duration::from_secs(1))
+            .await
+            .assert_sound();
     }
     for _ in 0..ROUNDS {
         for (figures, callers) in figures.iter_mut().zip(&callers) {

@@ -17,16 +17,19 @@ use bytes::Bytes;
 use time::{Duration, OffsetDateTime};
 
 use crate::access::{Caller, Kind, Limiter};
-use crate::audit::Text;
+use crate::audit::{Event, Text};
 use crate::decision::{Policy, ReasonCode, Verdict};
 use crate::records::{Enrolled, OpenReference, Records};
-use crate::store::{CommitOutcome, RequestKey, Stored};
+use crate::store::{CommitOutcome, RequestKey, Standing, Stored};
 use crate::subject::{Nik, NikError, SubjectHash};
 use crate::verify::{Reference, Urgency, Verification, Verifier, VerifyTask};
 
 pub use error::ActivationError;
 pub use redeem::RedeemError;
 pub use reply::Reply;
+
+/// How often a decision is made anew that a change of its subject overtook.
+const TRIES_MAX: u32 = 4;
 
 /// What an office has decided about attempts, consents and tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,12 +184,36 @@ impl Activation {
     pub async fn verify(&self, ask: Ask, urgency: Urgency) -> Result<Answer, ActivationError> {
         let policy = self.policy(&ask.policy)?.clone();
         self.check_rates(&ask)?;
-        if let Some(reply) = self.repeated(&ask).await? {
+        let answer = self.answer(&ask, &policy, urgency).await;
+        // A call that a record was looked up for leaves an entry, also without a decision.
+        if let Err(error) = &answer
+            && let Some(reason) = error.refusal()
+        {
+            let mut entry = record::entry_of(&self.records, &ask, Event::CallRefused);
+            entry.subject = self.subject(&ask);
+            entry.reasons = vec![Text::fitted(reason)];
+            self.records.store().append(entry).await?;
+        }
+        answer
+    }
+
+    async fn answer(
+        &self,
+        ask: &Ask,
+        policy: &Policy,
+        urgency: Urgency,
+    ) -> Result<Answer, ActivationError> {
+        if let Some(reply) = self.repeated(ask).await? {
             return Ok(reply);
         }
-        let now = OffsetDateTime::now_utc();
-        let progress = self.decide(&ask, &policy, now, urgency).await?;
-        self.commit(&ask, &policy, now, progress).await
+        for _ in 0..TRIES_MAX {
+            let now = OffsetDateTime::now_utc();
+            let progress = self.decide(ask, policy, now, urgency).await?;
+            if let Some(answer) = self.commit(ask, policy, now, progress).await? {
+                return Ok(answer);
+            }
+        }
+        Err(ActivationError::Overtaken)
     }
 
     /// Before the database is asked: whoever calls too often costs it nothing.
@@ -195,9 +222,11 @@ impl Activation {
             let checked = self.limiter.check(kind, key);
             checked.map_err(|retry_after| ActivationError::TooOften { retry_after })
         };
-        check(Kind::Device, ask.context.device.as_str())?;
+        // Under the caller's name: nobody uses up what another one's devices may call.
+        let own = |name: &Text| format!("{}/{name}", ask.caller.name);
+        check(Kind::Device, &own(&ask.context.device))?;
         if let Some(operator) = &ask.context.operator {
-            check(Kind::Operator, operator.as_str())?;
+            check(Kind::Operator, &own(operator))?;
         }
         if let Some(subject) = self.subject(ask) {
             check(Kind::Subject, &subject.to_string())?;
@@ -222,19 +251,18 @@ impl Activation {
 
     async fn open_repeated(&self, ask: &Ask, sealed: &[u8]) -> Result<Answer, ActivationError> {
         let subject = self.subject(ask);
-        let reference = match subject {
+        let key = match subject {
             Some(subject) if reply::is_under_subject(sealed) => {
-                match self.enrolled(subject, &ask.policy).await? {
-                    Enrolled::Reference(reference) => Some(reference),
-                    _ => return Err(ActivationError::ReplyGone),
-                }
+                let key = self.records.subject_key(subject).await?;
+                Some(key.ok_or(ActivationError::ReplyGone)?)
             }
             _ => None,
         };
         let keys = self.records.keys();
-        let reply = reply::open(keys, subject, reference.as_ref(), &ask.request_id, sealed)?;
+        let reply = reply::open(keys, subject, key.as_ref(), &ask.request_id, sealed);
         Ok(Answer {
-            reply,
+            // The subject has another key by now.
+            reply: reply.map_err(|_| ActivationError::ReplyGone)?,
             verification: None,
             is_repeated: true,
         })
@@ -272,7 +300,7 @@ impl Activation {
         let Some(subject) = subject else {
             return ended(ReasonCode::NikMalformed);
         };
-        if self.is_withdrawn(subject, consent).await? {
+        if !self.holds(ask, subject, consent).await? {
             return ended(ReasonCode::ConsentMissing);
         }
         let reference = match self.enrolled(subject, &ask.policy).await? {
@@ -308,19 +336,16 @@ impl Activation {
         (age >= -Duration::MINUTE && age <= self.limits.consent_age_max).then_some(consent)
     }
 
-    /// Whether this consent, or a later one, was withdrawn.
-    async fn is_withdrawn(
+    /// Whether the consent is the one that is recorded, if any, and no withdrawal reaches it.
+    async fn holds(
         &self,
+        ask: &Ask,
         subject: SubjectHash,
         consent: &GivenConsent,
     ) -> Result<bool, ActivationError> {
-        let given_us = microseconds(consent.given_at);
-        let recorded = self.records.store().consents(subject).await?;
-        let ends = |it: &crate::store::Consent| {
-            it.withdrawn_us
-                .is_some_and(|at| it.id == consent.id.as_str() || at >= given_us)
-        };
-        Ok(recorded.iter().any(ends))
+        let consent = record::consent_of(ask, subject, consent);
+        let standing = self.records.store().consent_standing(&consent).await?;
+        Ok(standing == Standing::Holds)
     }
 
     async fn attempts_left(
@@ -341,33 +366,36 @@ impl Activation {
             .min(left(self.limits.day_attempts_max, made.day)))
     }
 
+    /// None: what the decision rests on changed meanwhile.
     async fn commit(
         &self,
         ask: &Ask,
         policy: &Policy,
         now: OffsetDateTime,
         progress: Progress,
-    ) -> Result<Answer, ActivationError> {
+    ) -> Result<Option<Answer>, ActivationError> {
         let prepared = record::prepare(&self.records, &self.limits, ask, policy, now, &progress)?;
         let reply = match self.records.store().commit(prepared.record).await? {
             CommitOutcome::Committed(_) => prepared.reply,
             // The comparison is told to nobody: it was one too many.
             CommitOutcome::AttemptsExceeded(_) => {
-                return Ok(Answer {
+                return Ok(Some(Answer {
                     reply: prepared.exceeded.unwrap_or(prepared.reply),
                     verification: None,
                     is_repeated: false,
-                });
+                }));
             }
-            CommitOutcome::Repeated(sealed) => return self.open_repeated(ask, &sealed).await,
+            CommitOutcome::Repeated(sealed) => {
+                return self.open_repeated(ask, &sealed).await.map(Some);
+            }
             CommitOutcome::OtherBody => return Err(ActivationError::OtherBody),
-            CommitOutcome::OtherConsent => return Err(ActivationError::OtherConsent),
+            CommitOutcome::Stale => return Ok(None),
         };
-        Ok(Answer {
+        Ok(Some(Answer {
             reply,
             verification: progress.verification,
             is_repeated: false,
-        })
+        }))
     }
 }
 

@@ -46,6 +46,8 @@ pub struct OpenReference {
     pub version: u64,
     /// The subject's key, which also seals what is kept of this verification.
     pub key: Arc<SubjectKey>,
+    /// When that key was made, as [`Subject::keyed_us`].
+    pub keyed_us: i64,
     /// The date of the portrait, `YYYY-MM-DD`; none when unknown.
     pub captured_on: Option<String>,
 }
@@ -190,10 +192,25 @@ impl Records {
         };
         let contract_id = contract_id.clone();
         let opened = self.with_keys(move |keys| {
-            let key = Arc::new(subject_key(keys, subject, &row)?);
-            seal::open_reference(key, subject, reference, contract_id)
+            seal::open_reference(keys, subject, &row, reference, contract_id)
         });
         opened.await.map(Enrolled::Reference)
+    }
+
+    /// The key of `subject`, whatever its status; none when there is no such subject or key.
+    ///
+    /// # Errors
+    /// When the database fails, or the key does not unwrap.
+    pub async fn subject_key(
+        &self,
+        subject: SubjectHash,
+    ) -> Result<Option<SubjectKey>, RecordsError> {
+        let found = self.store.subject(subject, "").await?;
+        let Some((row, _)) = found.filter(|(row, _)| row.key.is_some()) else {
+            return Ok(None);
+        };
+        self.with_keys(move |keys| subject_key(keys, subject, &row).map(Some))
+            .await
     }
 
     /// Does something with the keys where it keeps nobody waiting: a master key may be in a key

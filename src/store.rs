@@ -33,7 +33,7 @@ mod trail;
 use async_trait::async_trait;
 
 pub use chain::Position;
-pub use consents::{Consent, GrantConsent, Granted, WithdrawConsent};
+pub use consents::{Consent, GrantConsent, Granted, Standing, WithdrawConsent};
 pub use decisions::{
     Attempt, Attempts, CommitOutcome, DecisionRecord, Effects, RedeemOutcome, Redemption,
 };
@@ -170,6 +170,9 @@ pub trait Store: Send + Sync {
         &self,
         once: Once<WithdrawConsent>,
     ) -> Result<OnceOutcome<u64>, StoreError>;
+
+    /// How a consent stands that a verification is to rest on.
+    async fn consent_standing(&self, consent: &Consent) -> Result<Standing, StoreError>;
 
     /// All consents of a subject, oldest first.
     async fn consents(&self, subject: SubjectHash) -> Result<Vec<Consent>, StoreError>;

@@ -187,6 +187,7 @@ fn decision(subject: SubjectHash) -> DecisionRecord {
             exceeded: effects(),
         }),
         consent: None,
+        opened: None,
         effects: effects(),
     }
 }

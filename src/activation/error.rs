@@ -24,9 +24,9 @@ pub enum ActivationError {
     /// The request id was used for another request.
     #[error("this request id was used for another request: give each request an id of its own")]
     OtherBody,
-    /// The id of the consent belongs to another consent.
-    #[error("this id of a consent belongs to another consent: give each consent an id of its own")]
-    OtherConsent,
+    /// The subject changed again and again while it was verified.
+    #[error("the subject's records changed while it was verified: try again")]
+    Overtaken,
     /// The request was answered before, and the subject was erased or enrolled anew since.
     #[error("this request was answered before, and the answer went with the subject's key")]
     ReplyGone,
@@ -36,6 +36,25 @@ pub enum ActivationError {
 }
 
 impl ActivationError {
+    /// The reason that the entry of this refused call says; none when nothing was looked up, the
+    /// records cannot be written, or the call was answered before.
+    pub(super) const fn refusal(&self) -> Option<&'static str> {
+        match self {
+            Self::Verify(VerifyError::UnknownPolicy { .. })
+            | Self::TooOften { .. }
+            | Self::ReplyGone
+            | Self::Records(RecordsError::Store(_)) => None,
+            Self::Verify(VerifyError::Image { .. }) => Some("IMAGE_REFUSED"),
+            Self::Verify(VerifyError::Busy { .. }) => Some("NO_CAPACITY"),
+            Self::Verify(VerifyError::Expired) => Some("EXPIRED"),
+            Self::Verify(VerifyError::Closed) => Some("STOPPING"),
+            Self::Verify(VerifyError::Internal(_)) | Self::Internal(_) => Some("FAILED"),
+            Self::Records(_) => Some("RECORDS_DO_NOT_OPEN"),
+            Self::OtherBody => Some("REQUEST_ID_USED"),
+            Self::Overtaken => Some("OVERTAKEN"),
+        }
+    }
+
     pub(super) fn unknown_policy(policy: &str) -> Self {
         let policy = policy.to_owned();
         Self::Verify(VerifyError::UnknownPolicy { policy })

@@ -5,7 +5,8 @@ use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use super::{
-    ActivationError, Ask, Limits, Progress, Reply, microseconds, reply, request_key, session_key,
+    ActivationError, Ask, GivenConsent, Limits, Progress, Reply, microseconds, reply, request_key,
+    session_key,
 };
 use crate::audit::{Entry, Event, Text};
 use crate::decision::{Decision, Policy, ReasonCode, Verdict};
@@ -48,7 +49,8 @@ pub(super) fn prepare(
             decision: ReasonCode::AttemptsExceeded.decision(),
             reasons: vec![ReasonCode::AttemptsExceeded],
         };
-        let (reply, effects) = maker.effects(&verdict, None)?;
+        let (mut reply, effects) = maker.effects(&verdict, None)?;
+        reply.attempts_left = Some(0);
         exceeded = Some(reply);
         attempt = Some(Attempt {
             session: session_key(ask),
@@ -65,6 +67,10 @@ pub(super) fn prepare(
         at_us: microseconds(now),
         attempt,
         consent: maker.consent(),
+        opened: progress
+            .reference
+            .as_ref()
+            .map(|reference| reference.keyed_us),
         effects,
     };
     Ok(Prepared {
@@ -107,7 +113,10 @@ impl Maker<'_> {
         let kept = reply::seal(
             self.records.keys(),
             self.progress.subject,
-            self.progress.reference.as_ref(),
+            self.progress
+                .reference
+                .as_ref()
+                .map(|reference| &*reference.key),
             &self.ask.request_id,
             &reply,
         )?;
@@ -121,17 +130,11 @@ impl Maker<'_> {
 
     fn entry(&self, verdict: &Verdict) -> Entry {
         let context = &self.ask.context;
-        let mut entry = self.records.entry(Event::Verification, &self.ask.caller);
-        entry.channel = Some(context.channel.clone());
+        let mut entry = entry_of(self.records, self.ask, Event::Verification);
         entry.decision = Some(Text::fitted(verdict.decision.name()));
-        entry.device = Some(context.device.clone());
-        entry.office = Some(context.office.clone());
-        entry.operator.clone_from(&context.operator);
         entry.policy = Some(Text::fitted(&self.policy.version));
-        entry.purpose = Some(context.purpose.clone());
         let reasons = verdict.reasons.iter();
         entry.reasons = reasons.map(|reason| Text::fitted(reason.name())).collect();
-        entry.request = Some(self.ask.request_id.clone());
         entry.subject = self.progress.subject;
         if let Some(reference) = &self.progress.reference {
             entry.reference_version = Some(reference.version);
@@ -210,20 +213,38 @@ impl Maker<'_> {
         if self.progress.verdict.reasons.iter().any(is_missing) {
             return None;
         }
-        let context = &self.ask.context;
-        Some(Consent {
-            id: given.id.as_str().to_owned(),
-            subject,
-            purpose: context.purpose.as_str().to_owned(),
-            legal_basis: given.basis.as_str().to_owned(),
-            notice_version: given.notice_version.as_str().to_owned(),
-            channel: context.channel.as_str().to_owned(),
-            office: context.office.as_str().to_owned(),
-            operator: text_or_empty(context.operator.as_ref()),
-            granted_us: microseconds(given.given_at),
-            withdrawn_us: None,
-        })
+        Some(consent_of(self.ask, subject, given))
     }
+}
+
+/// The consent as the store keeps it.
+pub(super) fn consent_of(ask: &Ask, subject: SubjectHash, given: &GivenConsent) -> Consent {
+    let context = &ask.context;
+    Consent {
+        id: given.id.as_str().to_owned(),
+        subject,
+        purpose: context.purpose.as_str().to_owned(),
+        legal_basis: given.basis.as_str().to_owned(),
+        notice_version: given.notice_version.as_str().to_owned(),
+        channel: context.channel.as_str().to_owned(),
+        office: context.office.as_str().to_owned(),
+        operator: text_or_empty(context.operator.as_ref()),
+        granted_us: microseconds(given.given_at),
+        withdrawn_us: None,
+    }
+}
+
+/// The circumstances of a verification, as every entry about it says them.
+pub(super) fn entry_of(records: &Records, ask: &Ask, event: Event) -> Entry {
+    let context = &ask.context;
+    let mut entry = records.entry(event, &ask.caller);
+    entry.channel = Some(context.channel.clone());
+    entry.device = Some(context.device.clone());
+    entry.office = Some(context.office.clone());
+    entry.operator.clone_from(&context.operator);
+    entry.purpose = Some(context.purpose.clone());
+    entry.request = Some(ask.request_id.clone());
+    entry
 }
 
 fn text_or_empty(text: Option<&Text>) -> String {

@@ -15,6 +15,9 @@ pub enum RedeemError {
     /// What is wrong with it.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// It is of an office that the caller may not act for. It was not used up.
+    #[error("the result token is of an office that the caller may not act for")]
+    OtherOffice,
     /// It has served.
     #[error("the result token was used before: verify again")]
     Used,
@@ -39,6 +42,7 @@ impl RedeemError {
             Self::Token(TokenError::Expired) => "TOKEN_EXPIRED",
             Self::Token(TokenError::OtherDevice) => "TOKEN_OTHER_DEVICE",
             Self::Token(TokenError::NotYetValid) => "TOKEN_NOT_YET_VALID",
+            Self::OtherOffice => "TOKEN_OTHER_OFFICE",
             Self::Used => "TOKEN_USED",
             Self::Records(_) => "RECORDS",
         }
@@ -69,6 +73,11 @@ impl Activation {
             }
         };
         describe(&mut refused, &claims);
+        if !caller.may_act_for(&claims.office) {
+            let error = RedeemError::OtherOffice;
+            records.store().append(refused_for(refused, &error)).await?;
+            return Err(error);
+        }
         let mut redeemed = refused.clone();
         redeemed.decision = Some(Text::fitted(claims.decision.name()));
         let redemption = Redemption {

@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::Text;
 use crate::decision::{Decision, Policy, ReasonCode};
-use crate::keys::{self, Binding, KeyRing, NONCE_BYTES, SealError, Sealed};
-use crate::records::OpenReference;
+use crate::keys::{self, Binding, KeyRing, NONCE_BYTES, SealError, Sealed, SubjectKey};
 use crate::subject::SubjectHash;
 
 /// What is told of a decision. Its `Debug` shows no similarity.
@@ -81,15 +80,15 @@ pub(super) fn is_under_subject(kept: &[u8]) -> bool {
 pub(super) fn seal(
     keys: &KeyRing,
     subject: Option<SubjectHash>,
-    reference: Option<&OpenReference>,
+    key: Option<&SubjectKey>,
     request_id: &Text,
     reply: &Reply,
 ) -> Result<Vec<u8>, SealError> {
     let (subject, binding) = place(subject, request_id);
     // Texts and numbers under fixed names: always JSON.
     let text = serde_json::to_vec(reply).unwrap_or_default();
-    let (label, sealed) = match reference {
-        Some(reference) => (UNDER_SUBJECT, keys::seal(&reference.key, &binding, &text)?),
+    let (label, sealed) = match key {
+        Some(key) => (UNDER_SUBJECT, keys::seal(key, &binding, &text)?),
         None => {
             let key = keys.reply_key(&subject);
             (UNDER_SERVICE, keys::seal(&key, &binding, &text)?)
@@ -105,7 +104,7 @@ pub(super) fn seal(
 pub(super) fn open(
     keys: &KeyRing,
     subject: Option<SubjectHash>,
-    reference: Option<&OpenReference>,
+    key: Option<&SubjectKey>,
     request_id: &Text,
     kept: &[u8],
 ) -> Result<Reply, SealError> {
@@ -116,8 +115,8 @@ pub(super) fn open(
         nonce: *nonce,
         ciphertext: ciphertext.to_vec(),
     };
-    let text = match reference {
-        Some(reference) => keys::open(&reference.key, &binding, &sealed)?,
+    let text = match key {
+        Some(key) => keys::open(key, &binding, &sealed)?,
         None => keys::open(&keys.reply_key(&subject), &binding, &sealed)?,
     };
     serde_json::from_slice(&text).map_err(|_| DAMAGED)

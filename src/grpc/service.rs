@@ -107,7 +107,7 @@ impl FaceVerification for Service {
 impl Service {
     async fn verify_subject(
         &self,
-        activation: &Activation,
+        activation: &Arc<Activation>,
         request: Request<proto::VerifyRequest>,
     ) -> Result<Response<proto::VerifyResponse>, Status> {
         const FIELDS: ImageFields = ImageFields {
@@ -121,9 +121,12 @@ impl Service {
         let (meta, ask) =
             subjects::activation(request.into_inner(), caller, keys).map_err(status::invalid)?;
         let urgency = admit(&admitted, &meta);
-        let answer = activation
-            .verify(ask, urgency)
+        // On a task of its own: what was begun is decided and recorded, also when nobody waits.
+        let activation = Arc::clone(activation);
+        let answer = tokio::spawn(async move { activation.verify(ask, urgency).await });
+        let answer = answer
             .await
+            .map_err(|_| status::internal("a verification panicked"))?
             .map_err(|error| status::from_activation(&error, FIELDS))?;
         self.count(answer.verification.iter().map(|seen| &seen.probe));
         if !answer.is_repeated {

@@ -129,8 +129,10 @@ pub fn from_activation(error: &ActivationError, fields: ImageFields) -> Status {
         ActivationError::Records(error) => from_records(error),
         ActivationError::TooOften { retry_after } => rate_limited(*retry_after),
         ActivationError::OtherBody => other_body(&error.to_string()),
-        ActivationError::OtherConsent => {
-            refused(Code::AlreadyExists, "CONSENT_ID_USED", &error.to_string())
+        ActivationError::Overtaken => {
+            let mut details = error_info("OVERTAKEN");
+            details.set_retry_info(Some(STORE_RETRY));
+            Status::with_error_details(Code::Aborted, error.to_string(), details)
         }
         ActivationError::ReplyGone => {
             refused(Code::FailedPrecondition, "ANSWER_GONE", &error.to_string())
@@ -148,6 +150,9 @@ pub fn from_redeem(error: &RedeemError) -> Status {
             field: "result_token",
             description: error.to_string(),
         }]),
+        RedeemError::OtherOffice => {
+            refused(Code::PermissionDenied, error.name(), &error.to_string())
+        }
         RedeemError::Token(_) | RedeemError::Used => {
             refused(Code::FailedPrecondition, error.name(), &error.to_string())
         }

@@ -148,16 +148,19 @@ impl Place<'_> {
 }
 
 pub(super) fn open_reference(
-    key: Arc<SubjectKey>,
+    keys: &KeyRing,
     subject: SubjectHash,
+    row: &Subject,
     reference: Reference,
     contract_id: ContractId,
 ) -> Result<OpenReference, RecordsError> {
+    let key = subject_key(keys, subject, row)?;
     let binding = Binding::template(&subject, &contract_id, reference.row_version);
     let plain = keys::open(&key, &binding, &sealed(&reference)?)?;
     Ok(OpenReference {
         template: Template::from_bytes(contract_id, &plain)?,
-        key,
+        key: Arc::new(key),
+        keyed_us: row.keyed_us,
         version: reference.row_version,
         captured_on: reference.captured_on,
     })

@@ -4,6 +4,7 @@ use super::error::StoreError;
 use super::partitions::Months;
 use super::sql::{Row, Transaction, Value, values};
 use crate::audit::{ChainHash, ChainHead, Entry, Text, WriterId};
+use crate::subject::SubjectHash;
 
 /// Where an entry stands: its writer's chain and its number in it, from 1.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,6 +87,26 @@ impl Write {
             writer: self.head.writer.clone(),
             sequence: link.sequence,
         })
+    }
+
+    /// Whether a subject is active with this key. If it is, nobody changes that before the end of
+    /// the transaction.
+    pub async fn holds_active(
+        &mut self,
+        subject: SubjectHash,
+        keyed_us: i64,
+    ) -> Result<bool, StoreError> {
+        const ACTIVE: &str = "SELECT 1 FROM subjects
+            WHERE subject = $1 AND status = 'active' AND keyed_us = $2";
+        // SQLite has one writer at a time, and no such lock.
+        const LOCKED: &str = "SELECT 1 FROM subjects
+            WHERE subject = $1 AND status = 'active' AND keyed_us = $2 FOR SHARE";
+        let sql = match self.transaction {
+            Transaction::Sqlite(_) => ACTIVE,
+            Transaction::Postgres(_) => LOCKED,
+        };
+        let values = values![subject, keyed_us];
+        Ok(self.transaction.row(sql, values).await?.is_some())
     }
 
     /// Runs a statement. Returns the number of rows it changed.

@@ -6,7 +6,7 @@ use super::chain::{Position, Write};
 use super::error::StoreError;
 use super::group::Change;
 use super::once::Counted;
-use super::sql::{Pool, Row, values};
+use super::sql::{Pool, Row, Value, values};
 use crate::audit::Entry;
 use crate::subject::SubjectHash;
 
@@ -69,7 +69,9 @@ impl Change for GrantConsent {
         if insert(consent, write).await? {
             return Ok(Granted::Done(write.append(&self.entry).await?));
         }
-        let row = write.row(SELECT_ID, values![&consent.id]).await?;
+        let row = write
+            .row(SELECT_ID, values![consent.subject, &consent.id])
+            .await?;
         let found = consent_of(&row.ok_or(StoreError::Conflict)?)?;
         let as_granted = Consent {
             withdrawn_us: None,
@@ -91,7 +93,7 @@ impl Change for GrantConsent {
 async fn insert(consent: &Consent, write: &mut Write) -> Result<bool, StoreError> {
     const GRANT: &str = "INSERT INTO consents (id, subject, purpose, legal_basis,
         notice_version, channel, office, operator, granted_us)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING";
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (subject, id) DO NOTHING";
     let values = values![
         &consent.id,
         consent.subject,
@@ -106,18 +108,65 @@ async fn insert(consent: &Consent, write: &mut Write) -> Result<bool, StoreError
     Ok(write.execute(GRANT, values).await? == 1)
 }
 
-/// Records the consent that a decision rests on. False when its id is another consent's, or it was
-/// withdrawn. A later attempt sends the same consent, maybe from another counter.
+/// How a given consent stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It holds: recorded before, or not yet.
+    Holds,
+    /// It, or one that was given later, was withdrawn.
+    Withdrawn,
+    /// The subject's consent of this id says something else.
+    Other,
+}
+
+/// One row, always: what is recorded under the id, and whether a withdrawal reaches it.
+const STANDING: &str = "SELECT
+    (SELECT COUNT(*) FROM consent_withdrawals WHERE subject = $1
+        AND (consent_id = $2 OR (consent_id = '' AND at_us >= $3)))
+    + (SELECT COUNT(*) FROM consents WHERE subject = $1 AND id = $2
+        AND withdrawn_us IS NOT NULL),
+    (SELECT COUNT(*) FROM consents WHERE subject = $1 AND id = $2
+        AND NOT (granted_us = $3 AND legal_basis = $4 AND notice_version = $5 AND purpose = $6))";
+
+fn standing_values(consent: &Consent) -> Vec<Value> {
+    values![
+        consent.subject,
+        &consent.id,
+        consent.granted_us,
+        &consent.legal_basis,
+        &consent.notice_version,
+        &consent.purpose,
+    ]
+}
+
+fn standing_of(row: &Row) -> Result<Standing, StoreError> {
+    Ok(match (row.count(0)?, row.count(1)?) {
+        (0, 0) => Standing::Holds,
+        (0, _) => Standing::Other,
+        _ => Standing::Withdrawn,
+    })
+}
+
+/// How a consent stands that a verification is to rest on.
+pub(super) async fn standing(pool: &Pool, consent: &Consent) -> Result<Standing, StoreError> {
+    let row = pool.row(STANDING, standing_values(consent)).await?;
+    standing_of(&row.ok_or(StoreError::Conflict)?)
+}
+
+/// Records the consent that a decision rests on. False when it does not hold. A later attempt sends
+/// the same consent, maybe from another counter.
 pub(super) async fn record(consent: &Consent, write: &mut Write) -> Result<bool, StoreError> {
-    if insert(consent, write).await? {
-        return Ok(true);
+    // First, so that a withdrawal at the same time waits for this transaction or is seen by it.
+    let is_new = insert(consent, write).await?;
+    let row = write.row(STANDING, standing_values(consent)).await?;
+    let holds = standing_of(&row.ok_or(StoreError::Conflict)?)? == Standing::Holds;
+    if is_new && !holds {
+        const REMOVE: &str = "DELETE FROM consents WHERE subject = $1 AND id = $2";
+        write
+            .execute(REMOVE, values![consent.subject, &consent.id])
+            .await?;
     }
-    let row = write.row(SELECT_ID, values![&consent.id]).await?;
-    let found = consent_of(&row.ok_or(StoreError::Conflict)?)?;
-    Ok(found.withdrawn_us.is_none()
-        && (found.subject, found.granted_us) == (consent.subject, consent.granted_us)
-        && (&found.legal_basis, &found.notice_version)
-            == (&consent.legal_basis, &consent.notice_version))
+    Ok(holds)
 }
 
 /// A consent to be withdrawn.
@@ -152,6 +201,15 @@ impl Change for WithdrawConsent {
             None => write.execute(ALL, values![self.subject, self.at_us]),
         }
         .await?;
+        // Also reaches what was given before and comes to padan later.
+        const FROM_NOW_ON: &str = "INSERT INTO consent_withdrawals (subject, consent_id, at_us)
+            VALUES ($1, $2, $3)
+            ON CONFLICT (subject, consent_id) DO UPDATE SET at_us = $3
+            WHERE consent_withdrawals.at_us < $3";
+        let id = self.id.as_deref().unwrap_or_default();
+        write
+            .execute(FROM_NOW_ON, values![self.subject, id, self.at_us])
+            .await?;
         write.append(&self.entry).await?;
         Ok(withdrawn)
     }
@@ -164,7 +222,7 @@ impl Counted for WithdrawConsent {
 }
 
 const SELECT_ID: &str = "SELECT id, subject, purpose, legal_basis, notice_version, channel, office,
-    operator, granted_us, withdrawn_us FROM consents WHERE id = $1";
+    operator, granted_us, withdrawn_us FROM consents WHERE subject = $1 AND id = $2";
 
 fn consent_of(row: &Row) -> Result<Consent, StoreError> {
     Ok(Consent {

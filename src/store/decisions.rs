@@ -53,6 +53,9 @@ pub struct DecisionRecord {
     pub attempt: Option<Attempt>,
     /// The consent it rests on: recorded with it unless it was before.
     pub consent: Option<Consent>,
+    /// When the key was made that opened the reference, as [`super::Subject::keyed_us`]: the
+    /// subject must still be active with it. None when no reference was opened.
+    pub opened: Option<i64>,
     /// What the decision leaves behind.
     pub effects: Effects,
 }
@@ -68,9 +71,9 @@ pub enum CommitOutcome {
     Repeated(Vec<u8>),
     /// The id was used for another body. Nothing was written.
     OtherBody,
-    /// The id of the consent belongs to another one, or the consent was withdrawn in the meantime.
-    /// Nothing was written.
-    OtherConsent,
+    /// The subject was erased, blocked or enrolled anew since it was read, or the consent was
+    /// withdrawn. Nothing was written: decide again.
+    Stale,
 }
 
 /// Comparisons counted so far.
@@ -106,6 +109,20 @@ pub enum RedeemOutcome {
 }
 
 impl DecisionRecord {
+    /// Whether what was read of the subject and of the consent still holds; it then does until the
+    /// end of the transaction.
+    async fn still_stands(&self, write: &mut Write) -> Result<bool, StoreError> {
+        if let (Some(subject), Some(keyed_us)) = (self.subject(), self.opened)
+            && !write.holds_active(subject, keyed_us).await?
+        {
+            return Ok(false);
+        }
+        match &self.consent {
+            Some(consent) => consents::record(consent, write).await,
+            None => Ok(true),
+        }
+    }
+
     fn claim(&self) -> Claim {
         Claim {
             request: self.request.clone(),
@@ -132,11 +149,9 @@ impl Change for DecisionRecord {
                 Stored::OtherBody => CommitOutcome::OtherBody,
             });
         }
-        if let Some(consent) = &self.consent
-            && !consents::record(consent, write).await?
-        {
+        if !self.still_stands(write).await? {
             claim.give_back(write).await?;
-            return Ok(CommitOutcome::OtherConsent);
+            return Ok(CommitOutcome::Stale);
         }
         if let Some(attempt) = &self.attempt
             && !count(attempt, self.at_us, write).await?

@@ -51,9 +51,14 @@ impl Change for Erase {
     }
 
     async fn apply(&self, write: &mut Write) -> Result<Erased, StoreError> {
+        // The clock of the replica that enrolled may be ahead of this one's: whoever is erased now
+        // is erased, and a replay finds a time that is late enough.
+        const KEYED: &str = "SELECT keyed_us FROM subjects WHERE subject = $1";
+        let keyed = write.row(KEYED, values![self.subject]).await?;
+        let keyed_us = keyed.map_or(Ok(self.at_us), |row| row.int(0))?;
         let erasure = Erasure {
             subject: self.subject,
-            at_us: self.at_us,
+            at_us: self.at_us.max(keyed_us),
         };
         let (had_key, references) = destroy(erasure, write).await?;
         let position = write.append(&self.entry).await?;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::consents::{self, Consent, GrantConsent, Granted, WithdrawConsent};
+use super::consents::{self, Consent, GrantConsent, Granted, Standing, WithdrawConsent};
 use super::decisions::{self, Attempts, CommitOutcome, DecisionRecord, RedeemOutcome, Redemption};
 use super::enrolment::{
     Announce, Changed, DeleteReferences, Deleted, Note, PutReference, ReplaceKey, SetBlocked,
@@ -230,6 +230,10 @@ impl Store for SqlStore {
         once: Once<WithdrawConsent>,
     ) -> Result<OnceOutcome<u64>, StoreError> {
         self.group.submit(once).await
+    }
+
+    async fn consent_standing(&self, consent: &Consent) -> Result<Standing, StoreError> {
+        consents::standing(&self.pool, consent).await
     }
 
     async fn consents(&self, subject: SubjectHash) -> Result<Vec<Consent>, StoreError> {

@@ -22,6 +22,9 @@ use crate::support::enrolled::{
 on_both![
     duty_7_each_decision_has_its_reason_and_leaves_one_entry,
     duty_1_without_a_usable_consent_no_template_is_computed,
+    duty_1_a_consent_withdrawn_before_it_was_used_or_for_another_purpose_is_none,
+    duty_7_a_refused_picture_of_an_enrolled_subject_leaves_one_entry,
+    duty_11_the_face_of_another_enrolled_subject_looks_like_a_strangers,
     a_blocked_subject_and_an_unknown_one_answer_in_the_same_shape,
 ];
 
@@ -225,6 +228,73 @@ async fn withdraw(office: &Office) {
         Ok(1),
         "the consent of the one decision was recorded"
     );
+}
+
+async fn duty_1_a_consent_withdrawn_before_it_was_used_or_for_another_purpose_is_none(home: &Home) {
+    let office = Office::open(home).await;
+    let request = activation_request("id", WOMAN, "person_a_2.jpg");
+    let records = &office.records;
+    let withdraw = WithdrawConsent {
+        subject: subject_of(records, WOMAN),
+        id: None,
+        at_us: padan::audit::Timestamp::now().microseconds(),
+        entry: records.own_entry(Event::ConsentChanged),
+    };
+    let withdrawn = records.store().withdraw_consent(withdraw).await;
+    assert_eq!(withdrawn, Ok(0), "padan did not know of it yet");
+    let response = office.verify(request).await;
+    assert_eq!(reason(&response), [ReasonCode::ConsentMissing]);
+    assert_eq!(office.embeddings_computed(), 0.0);
+
+    let man = |id: &str, purpose: proto::Purpose| {
+        let mut request = activation_request(id, MAN, "person_b_2.jpg");
+        request.consent.as_mut().expect("is there").id = "one-consent".to_owned();
+        request.context.as_mut().expect("is there").purpose = purpose.into();
+        request
+    };
+    let given = office
+        .verify(man("activation", proto::Purpose::Activation))
+        .await;
+    assert_eq!(given.decision(), Decision::Match);
+    let other = office.verify(man("pin", proto::Purpose::PinReset)).await;
+    assert_eq!(reason(&other), [ReasonCode::ConsentMissing]);
+}
+
+async fn duty_7_a_refused_picture_of_an_enrolled_subject_leaves_one_entry(home: &Home) {
+    let office = Office::open(home).await;
+    let mut request = activation_request("junk", WOMAN, "person_a_2.jpg");
+    request.probe = Some(crate::support::sample(&b"junk"[..]));
+    let status = office.server.verify(request).await.expect_err("no picture");
+    assert_eq!(status.code(), tonic::Code::InvalidArgument);
+    let entries = office.entries(Event::CallRefused).await;
+    assert_eq!(entries.len(), 1);
+    let woman = subject_of(&office.records, WOMAN);
+    assert_eq!(entries[0].subject, Some(woman));
+    assert_eq!(entries[0].reasons[0].as_str(), "IMAGE_REFUSED");
+    assert!(office.entries(Event::Verification).await.is_empty());
+}
+
+async fn duty_11_the_face_of_another_enrolled_subject_looks_like_a_strangers(home: &Home) {
+    let office = Office::open(home).await;
+    let mut responses = Vec::new();
+    for (id, probe) in [
+        ("enrolled", "person_b_2.jpg"),
+        ("stranger", "impostor_1.jpg"),
+    ] {
+        let response = office.verify(activation_request(id, WOMAN, probe)).await;
+        assert_eq!(response.decision(), Decision::NoMatch, "{id}");
+        responses.push(proto::VerifyResponse {
+            // What differs says nothing of who it is.
+            request_id: String::new(),
+            similarity: None,
+            result_token: String::new(),
+            attempts_left: None,
+            probe: None,
+            times: None,
+            ..response
+        });
+    }
+    assert_eq!(responses[0], responses[1]);
 }
 
 async fn a_blocked_subject_and_an_unknown_one_answer_in_the_same_shape(home: &Home) {

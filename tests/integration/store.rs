@@ -209,6 +209,7 @@ pub fn decision(id: &str, whom: SubjectHash) -> DecisionRecord {
         at_us: NOW,
         attempt: None,
         consent: None,
+        opened: None,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::verify::{Reference, VerifyTask};
 const REQUEST_ID_CHARS_MAX: usize = 128;
 
 /// Longest policy id that is looked up, characters.
-const POLICY_CHARS_MAX: usize = 128;
+pub(super) const POLICY_CHARS_MAX: usize = 128;
 
 /// What every request may carry.
 #[derive(Debug, Clone, PartialEq, Eq)]

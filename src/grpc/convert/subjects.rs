@@ -5,8 +5,8 @@ use zeroize::Zeroizing;
 
 use super::super::proto;
 use super::super::status::Violation;
-use super::requests::{Validated, finish, meta, sample, unknown_value};
-use crate::access::Caller;
+use super::requests::{POLICY_CHARS_MAX, Validated, finish, meta, sample, unknown_value};
+use crate::access::{Caller, Role};
 use crate::activation::{Ask, Context, GivenConsent};
 use crate::audit::Text;
 use crate::keys::KeyRing;
@@ -19,8 +19,8 @@ const NAME_CHARS_MAX: usize = 64;
 /// Validates a `VerifyRequest` about a subject.
 ///
 /// # Errors
-/// Every violation, in the order of the fields. What is wrong with the NIK or missing of the consent
-/// is none: the decision says so.
+/// Every violation, in the order of the fields. What is wrong with the NIK or missing of the
+/// consent is none: the decision says so.
 pub fn activation(request: proto::VerifyRequest, caller: Caller, keys: &KeyRing) -> Validated<Ask> {
     let mut violations = Vec::new();
     let body_digest = body_digest(&request, keys);
@@ -41,6 +41,15 @@ pub fn activation(request: proto::VerifyRequest, caller: Caller, keys: &KeyRing)
         }
     };
     let context = context(request.context.unwrap_or_default(), &mut violations);
+    // At a counter somebody attends, and cannot decide the case that may come of it.
+    if caller.role == Role::Operator && context.operator.is_none() {
+        let why = "CHANNEL_REMOTE is not for operators";
+        violations.push(violation("context.channel", why));
+    }
+    if request.policy.chars().count() > POLICY_CHARS_MAX {
+        let why = format!("longer than {POLICY_CHARS_MAX} characters");
+        violations.push(violation("policy", &why));
+    }
     let consent = request.consent.and_then(|it| consent(it, &mut violations));
     let ask = Ask {
         caller,

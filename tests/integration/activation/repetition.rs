@@ -2,6 +2,7 @@
 
 use padan::audit::Event;
 use padan::grpc::proto;
+use padan::store::{CommitOutcome, DecisionRecord, Erase, RequestKey};
 use tonic::Code;
 
 use super::Office;
@@ -13,6 +14,7 @@ on_both![
     the_same_request_sent_at_once_from_many_is_one_decision,
     duty_9_another_body_under_a_used_id_is_refused,
     an_answer_goes_with_the_subjects_key,
+    a_decision_that_an_erasure_overtook_is_not_committed,
 ];
 
 /// What must be the same: all but what was seen on the way.
@@ -94,7 +96,7 @@ async fn an_answer_goes_with_the_subjects_key(home: &Home) {
     let office = Office::open(home).await;
     let request = activation_request("id", WOMAN, "person_a_2.jpg");
     office.verify(request.clone()).await;
-    let erase = padan::store::Erase {
+    let erase = Erase {
         subject: subject_of(&office.records, WOMAN),
         at_us: 2,
         entry: office.records.own_entry(Event::SubjectErased),
@@ -102,4 +104,43 @@ async fn an_answer_goes_with_the_subjects_key(home: &Home) {
     office.records.store().erase(erase).await.expect("erased");
     let refused = office.server.verify(request).await.expect_err("gone");
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+}
+
+async fn a_decision_that_an_erasure_overtook_is_not_committed(home: &Home) {
+    let office = Office::open(home).await;
+    let (records, whom) = (&office.records, subject_of(&office.records, WOMAN));
+    let (row, _) = records
+        .store()
+        .subject(whom, "")
+        .await
+        .expect("readable")
+        .expect("is there");
+    let decision = |id: &str, opened| DecisionRecord {
+        opened: Some(opened),
+        ..crate::store::decision(id, whom)
+    };
+    let commit = async |id: &str, opened| records.store().commit(decision(id, opened)).await;
+    let other = commit("other-key", row.keyed_us + 1).await;
+    assert_eq!(
+        other,
+        Ok(CommitOutcome::Stale),
+        "enrolled anew since it was read"
+    );
+    let now = commit("in-time", row.keyed_us).await;
+    assert!(matches!(now, Ok(CommitOutcome::Committed(_))));
+    let erase = Erase {
+        subject: whom,
+        // The clock of this replica is behind that of the one that enrolled.
+        at_us: row.keyed_us - 1,
+        entry: records.own_entry(Event::SubjectErased),
+    };
+    let erased = records.store().erase(erase).await.expect("erased");
+    assert!(erased.had_key && erased.references == 1);
+    assert_eq!(commit("late", row.keyed_us).await, Ok(CommitOutcome::Stale));
+    // Nothing was written under its id: it can be decided anew.
+    let key = RequestKey {
+        caller: "backend".to_owned(),
+        id: "late".to_owned(),
+    };
+    assert_eq!(records.store().stored(&key, &[1; 32]).await, Ok(None));
 }

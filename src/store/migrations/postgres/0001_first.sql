@@ -44,7 +44,7 @@ BEGIN
 END $$;
 
 CREATE TABLE consents (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
     subject BYTEA NOT NULL,
     purpose TEXT NOT NULL,
     legal_basis TEXT NOT NULL,
@@ -53,9 +53,18 @@ CREATE TABLE consents (
     office TEXT NOT NULL,
     operator TEXT NOT NULL,
     granted_us BIGINT NOT NULL,
-    withdrawn_us BIGINT
+    withdrawn_us BIGINT,
+    PRIMARY KEY (subject, id)
 );
-CREATE INDEX consents_subject ON consents (subject, granted_us);
+
+-- Reaches consents that were given before it, also those that padan learns of later.
+CREATE TABLE consent_withdrawals (
+    subject BYTEA NOT NULL,
+    -- '' for all.
+    consent_id TEXT NOT NULL,
+    at_us BIGINT NOT NULL,
+    PRIMARY KEY (subject, consent_id)
+);
 
 CREATE TABLE session_attempts (
     session TEXT PRIMARY KEY,

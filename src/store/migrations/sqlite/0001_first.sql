@@ -32,7 +32,7 @@ CREATE TABLE face_references (
 ) STRICT;
 
 CREATE TABLE consents (
-    id TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
     subject BLOB NOT NULL,
     purpose TEXT NOT NULL,
     legal_basis TEXT NOT NULL,
@@ -41,9 +41,18 @@ CREATE TABLE consents (
     office TEXT NOT NULL,
     operator TEXT NOT NULL,
     granted_us INTEGER NOT NULL,
-    withdrawn_us INTEGER
+    withdrawn_us INTEGER,
+    PRIMARY KEY (subject, id)
 ) STRICT;
-CREATE INDEX consents_subject ON consents (subject, granted_us);
+
+-- Reaches consents that were given before it, also those that padan learns of later.
+CREATE TABLE consent_withdrawals (
+    subject BLOB NOT NULL,
+    -- '' for all.
+    consent_id TEXT NOT NULL,
+    at_us INTEGER NOT NULL,
+    PRIMARY KEY (subject, consent_id)
+) STRICT;
 
 CREATE TABLE session_attempts (
     session TEXT PRIMARY KEY,
