@@ -11,6 +11,10 @@
 //! grpc ─ convert ─► verify ─► engine: one lane a sample ─► compare ─► decision ─► convert ─ grpc
 //!                                      │
 //!                                      └─ pipeline: decode ► detect ► align ► assess ► embed
+//!
+//! by NIK:  access ─► activation: consent ► number ► reference ► attempts ► verify ► commit ─► told
+//!                                              │                                │
+//!                          records: store + keys                 entry, attempt, reply, token
 //! ```
 //!
 //! ## The map, in reading order
@@ -69,9 +73,14 @@
 //! - No image, embedding or similarity reaches a log, a metric or an error text
 //!   (`tests/integration/privacy.rs`); no key and no NIK prints itself (`keys::tests`,
 //!   `subject::nik::tests`).
+//! - A decision about a subject is told only once it is durable, and was made of what still stands
+//!   then (`tests/integration/activation/repetition.rs`, `tests/integration/crash.rs`).
+//! - Without a recorded consent no template is computed (`tests/integration/activation.rs`).
+//! - Rows that were swapped or changed, and other keys, open nothing
+//!   (`tests/integration/tampering.rs`); nothing of a person is left in any file of a killed server
+//!   (`tests/integration/canaries.rs`).
 //! - A role calls what the one table of methods says and nothing else, and records are not open to a
-//!   network
-//!   (`tests/integration/access.rs`).
+//!   network (`tests/integration/access.rs`).
 //! - Nothing can be changed in an exported trail without being found (`audit::export::verifier`).
 //! - Whoever was erased stays erased, also in a backup that is restored, and what is kept only for
 //!   a time goes when it is over (`tests/integration/privacy_duties.rs`,
