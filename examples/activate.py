@@ -10,6 +10,7 @@ output says what to do), 2 usage, 3 padan could not be asked.
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import pathlib
 import sys
 import time
@@ -21,12 +22,10 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 TIMEOUT_S = 20
 TRIES = 4
-# Nothing was decided, or nobody knows: the same request id asked again gives the one answer.
-WORTH_ANOTHER_TRY = {
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-}
+# Nothing was done.
+REFUSED_FOR_NOW = {grpc.StatusCode.RESOURCE_EXHAUSTED}
+# Nobody knows whether it was done.
+UNKNOWN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 # What this backend does about each decision. One that it does not know is never an activation.
 NEXT_STEP = {
     "DECISION_NO_MATCH": "not activated: check the NIK and try again, or ask for a manual check",
@@ -44,8 +43,8 @@ class Padan:
         self.channel = channel
         self.pool = descriptor_pool.DescriptorPool(ProtoReflectionDescriptorDatabase(channel))
 
-    def call(self, service: str, name: str, **fields: object) -> object:
-        """Calls a method; tries again, with the same message, where that can help."""
+    def call(self, service: str, name: str, again: set[grpc.StatusCode], **fields: object) -> object:
+        """Calls a method; tries again, with the same message, after the codes in `again`."""
         method = self.pool.FindServiceByName(f"padan.v1.{service}").FindMethodByName(name)
         request = message_factory.GetMessageClass(method.input_type)(**fields)
         call = self.channel.unary_unary(
@@ -57,7 +56,7 @@ class Padan:
             try:
                 return call(request, timeout=TIMEOUT_S)
             except grpc.RpcError as error:
-                if error.code() not in WORTH_ANOTHER_TRY or attempt == TRIES:
+                if error.code() not in again or attempt == TRIES:
                     raise
                 time.sleep(0.2 * 2**attempt)
         raise AssertionError("the loop returns or raises")
@@ -74,6 +73,8 @@ def activate(padan: Padan, arguments: argparse.Namespace) -> int:
     response = padan.call(
         "FaceVerification",
         "Verify",
+        # The same request id gives the one answer: asked again also when nobody knows.
+        again=REFUSED_FOR_NOW | UNKNOWN,
         # Made before the first try: a repetition is recognised by it.
         meta={"request_id": str(uuid.uuid4())},
         probe={"image": arguments.selfie.read_bytes()},
@@ -107,12 +108,28 @@ def activate(padan: Padan, arguments: argparse.Namespace) -> int:
 
 def redeem(padan: Padan, token: str, device: str) -> int:
     """What counts is what the token says, not what the app showed."""
-    result = padan.call("Results", "RedeemResult", result_token=token, device=device)
+    try:
+        result = padan.call("Results", "RedeemResult", again=REFUSED_FOR_NOW, result_token=token, device=device)
+    except grpc.RpcError as error:
+        # A token is good for one use: another try could only say that it was used.
+        if error.code() not in UNKNOWN:
+            raise
+        print("not activated: whether the result was used is not known; verify again")
+        return 1
     if name_of(result, "decision") != "DECISION_MATCH" or name_of(result, "purpose") != "PURPOSE_ACTIVATION":
         print("not activated: the result is for something else")
         return 1
     print(f"activated: subject {result.subject_hash[:16]}…, request {result.request_id}")
     return 0
+
+
+def is_loopback(server: str) -> bool:
+    """Whether HOST:PORT is on this machine."""
+    host = server.rpartition(":")[0] or server
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def channel(arguments: argparse.Namespace) -> grpc.Channel:
@@ -138,6 +155,11 @@ def main() -> int:
     arguments = parser.parse_args()
     if len({arguments.ca is None, arguments.cert is None, arguments.key is None}) > 1:
         parser.error("--ca, --cert and --key go together")
+    if arguments.ca is None and not is_loopback(arguments.server):
+        parser.error(
+            "without --ca, --cert and --key the NIK and the face would cross the network in plain text: give them, "
+            "or ask a server on this machine (127.0.0.1:PORT)"
+        )
     try:
         with channel(arguments) as connection:
             return activate(Padan(connection), arguments)

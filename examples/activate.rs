@@ -8,20 +8,25 @@
 //! Exit codes: 0 activated, 1 not activated (the output says what to do), 2 usage, 3 padan could
 //! not be asked.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use padan::grpc::proto::face_verification_client::FaceVerificationClient;
 use padan::grpc::proto::results_client::ResultsClient;
 use padan::grpc::proto::{self, Decision};
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri};
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 const TRIES: u32 = 4;
+
+/// Nobody knows whether it was done.
+const UNKNOWN: [Code; 2] = [Code::Unavailable, Code::DeadlineExceeded];
 
 /// Activates a digital identity through padan.
 #[derive(Parser)]
@@ -48,10 +53,10 @@ struct Args {
     #[arg(long, requires_all = ["cert", "key"])]
     ca: Option<PathBuf>,
     /// The certificate of this backend (PEM)
-    #[arg(long)]
+    #[arg(long, requires = "ca")]
     cert: Option<PathBuf>,
     /// Its key (PEM)
-    #[arg(long)]
+    #[arg(long, requires = "ca")]
     key: Option<PathBuf>,
 }
 
@@ -60,17 +65,47 @@ type Failure = Box<dyn std::error::Error>;
 #[tokio::main]
 async fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(mistake) = address_mistake(&args.server, args.ca.is_some()) {
+        let kind = ErrorKind::ValueValidation;
+        Args::command().error(kind, mistake).exit();
+    }
     activate(&args).await.unwrap_or_else(|failure| {
         eprintln!("padan could not be asked: {failure}");
         ExitCode::from(3)
     })
 }
 
+/// What is wrong with sending a NIK and a face there.
+fn address_mistake(server: &str, has_ca: bool) -> Option<&'static str> {
+    let address = server.parse::<Uri>().ok();
+    let scheme = address.as_ref().and_then(Uri::scheme_str);
+    let host = address.as_ref().and_then(Uri::host).unwrap_or_default();
+    match (scheme, has_ca) {
+        (Some("https"), true) => None,
+        (_, true) => Some("--ca needs a --server with https://, or nothing is encrypted"),
+        (Some("https"), false) => Some("https:// needs --ca, --cert and --key"),
+        (Some("http"), false) if is_loopback(host) => None,
+        (Some("http"), false) => Some(
+            "http:// would show the NIK and the face to the network: use https:// with --ca, \
+             --cert and --key; without them only this machine can be asked",
+        ),
+        _ => Some("--server takes https://HOST:PORT, or http://127.0.0.1:PORT on this machine"),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    let is_address = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    is_address || host.eq_ignore_ascii_case("localhost")
+}
+
 async fn activate(args: &Args) -> Result<ExitCode, Failure> {
     let channel = connect(args).await?;
     let request = request(args)?;
     let client = FaceVerificationClient::new(channel.clone());
-    let response = asked(|| {
+    // The same request id gives the one answer: asked again also when nobody knows.
+    let may_help = |code: Code| code == Code::ResourceExhausted || UNKNOWN.contains(&code);
+    let response = asked(may_help, || {
         let (mut client, request) = (client.clone(), timed(request.clone()));
         async move { client.verify(request).await }
     })
@@ -101,11 +136,23 @@ async fn redeem(channel: Channel, token: String, args: &Args) -> Result<ExitCode
         device: args.device.clone(),
     };
     let client = ResultsClient::new(channel);
-    let result = asked(|| {
-        let (mut client, request) = (client.clone(), timed(request.clone()));
-        async move { client.redeem_result(request).await }
-    })
-    .await?;
+    // A token is good for one use. Where nobody knows whether that was it, another try could only
+    // say that it was used.
+    let result = asked(
+        |code| code == Code::ResourceExhausted,
+        || {
+            let (mut client, request) = (client.clone(), timed(request.clone()));
+            async move { client.redeem_result(request).await }
+        },
+    )
+    .await;
+    let result = match result {
+        Err(status) if UNKNOWN.contains(&status.code()) => {
+            println!("not activated: whether the result was used is not known; verify again");
+            return Ok(ExitCode::from(1));
+        }
+        result => result?,
+    };
     let is_activation = result.purpose() == proto::Purpose::Activation;
     if result.decision() != Decision::Match || !is_activation {
         println!("not activated: the result is for something else");
@@ -173,9 +220,11 @@ fn timed<T>(message: T) -> Request<T> {
     request
 }
 
-/// Asks, and asks again where nothing was decided or nobody knows: the same request id gives the
-/// one answer.
-async fn asked<T, F>(mut call: impl FnMut() -> F) -> Result<T, Status>
+/// Asks, and asks again where that may help.
+async fn asked<T, F>(
+    may_help: impl Fn(Code) -> bool,
+    mut call: impl FnMut() -> F,
+) -> Result<T, Status>
 where
     F: Future<Output = Result<tonic::Response<T>, Status>>,
 {
@@ -185,11 +234,7 @@ where
             Ok(response) => return Ok(response.into_inner()),
             Err(status) => status,
         };
-        let may_help = matches!(
-            status.code(),
-            Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded
-        );
-        if !may_help || tries == TRIES {
+        if !may_help(status.code()) || tries == TRIES {
             return Err(status);
         }
         tokio::time::sleep(Duration::from_millis(200) * 2u32.pow(tries)).await;

@@ -6,6 +6,7 @@ mod export;
 mod receipt;
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -93,11 +94,21 @@ impl Privacy {
         &self.records
     }
 
-    /// Ends the consent of this id, or all that hold. Earlier ones hold no more either.
+    /// Ends the consent of this id, or all that hold. Earlier ones hold no more either. Once
+    /// begun, it goes on to its end, also when nobody waits for it any more.
     ///
     /// # Errors
     /// When nothing was done, or nobody knows.
     pub async fn withdraw(
+        &self,
+        asked: &Asked,
+        consent: Option<&Text>,
+    ) -> Result<Withdrawn, PrivacyError> {
+        let (this, asked, consent) = (self.clone(), asked.clone(), consent.cloned());
+        to_its_end(async move { this.withdraw_now(&asked, consent.as_ref()).await }).await
+    }
+
+    async fn withdraw_now(
         &self,
         asked: &Asked,
         consent: Option<&Text>,
@@ -130,11 +141,16 @@ impl Privacy {
     }
 
     /// Destroys the subject's key and deletes its references and cases. The erasure is on the
-    /// journal's list before this returns.
+    /// journal's list before this returns, and comes there also when nobody waits any more.
     ///
     /// # Errors
     /// When nothing was done, or nobody knows.
     pub async fn erase(&self, asked: &Asked) -> Result<ErasedSubject, PrivacyError> {
+        let (this, asked) = (self.clone(), asked.clone());
+        to_its_end(async move { this.erase_now(&asked).await }).await
+    }
+
+    async fn erase_now(&self, asked: &Asked) -> Result<ErasedSubject, PrivacyError> {
         let now = Timestamp::now();
         let change = Erase {
             subject: asked.subject,
@@ -231,6 +247,16 @@ impl Privacy {
             time,
         }
     }
+}
+
+/// Runs `work` in a task of its own: a deadline, or a caller that is gone, drops what waits for it,
+/// and must not come between the database and the journal.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T, PrivacyError>> + Send + 'static,
+) -> Result<T, PrivacyError> {
+    let ended = tokio::spawn(work).await;
+    // It panicked, or the process ends: how far it came is not known.
+    ended.unwrap_or(Err(PrivacyError::Store(StoreError::Unknown)))
 }
 
 /// The time of a reply that was kept.

@@ -88,8 +88,10 @@ pub async fn sweep(
     Ok(expired)
 }
 
-/// Sweeps at once and then every `interval`, until `stop` is done. A failure is logged, and the
-/// next sweep takes what this one left.
+/// Sweeps at once and then every `interval`, until `stop` is done. That also ends a sweep that is
+/// under way: each of its steps is a transaction of its own, so that it can be left between two of
+/// them; what it deleted until then has no entry. A failure is logged, and the next sweep takes what
+/// this one left.
 pub async fn run(
     records: Arc<Records>,
     periods: Periods,
@@ -98,7 +100,13 @@ pub async fn run(
 ) {
     tokio::pin!(stop);
     loop {
-        match sweep(&records, &periods, OffsetDateTime::now_utc()).await {
+        let swept = tokio::select! {
+            // The sweep first: where both are ready, its entry is on its way before this ends.
+            biased;
+            swept = sweep(&records, &periods, OffsetDateTime::now_utc()) => swept,
+            () = &mut stop => return,
+        };
+        match swept {
             Ok(expired) => tracing::debug!(?expired, "retention"),
             Err(error) => tracing::error!(%error, "what is over could not be deleted"),
         }

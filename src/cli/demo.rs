@@ -77,7 +77,12 @@ impl Server {
 }
 
 async fn demo(args: &DemoArgs, config: &Config) -> Outcome {
-    let server = Server::start(config).await?;
+    // Demonstrations never touch the records of a configuration that names some.
+    let without_records = Config {
+        store: None,
+        ..config.clone()
+    };
+    let server = Server::start(&without_records).await?;
     super::print(&format_args!("padan serves on {}\n", server.url));
     let comparisons = compare_pairs(args, &server.url).await?;
     server.stop().await?;

@@ -141,6 +141,19 @@ fn checked(client: &ClientTable, mistakes: &mut Vec<String>) -> Option<Client> {
     let certificate = text("certificate", &client.certificate);
     let office = client.office.as_deref();
     let office = office.map(|office| text("office", office));
+    if matches!(office, Some(Some(_))) && !knows_offices(&client.roles) {
+        mistakes.push(format!(
+            "access.client {}: office has no meaning for this role ({}), which acts for all \
+             offices: remove it",
+            client.certificate.escape_default(),
+            client
+                .roles
+                .iter()
+                .map(|role| role.name())
+                .collect::<Vec<_>>()
+                .join(", ")
+        ));
+    }
     Some(Client {
         certificate: certificate?,
         roles: client.roles.clone(),
@@ -149,6 +162,15 @@ fn checked(client: &ClientTable, mistakes: &mut Vec<String>) -> Option<Client> {
             None => None,
         },
     })
+}
+
+/// Whether any method of these roles looks at an office; of no roles something else is said.
+fn knows_offices(roles: &[Role]) -> bool {
+    roles.is_empty()
+        || roles.iter().any(|role| match role {
+            Role::Backend | Role::Operator | Role::Reviewer | Role::Auditor => true,
+            Role::Enrolment | Role::PrivacyOfficer | Role::Admin => false,
+        })
 }
 
 fn limits(table: &LimitsTable, mistakes: &mut Vec<String>) -> RateLimits {
@@ -245,6 +267,30 @@ mod tests {
             client("gambir", &[Role::Operator], Some("3171")),
         ]);
         assert_eq!(Ok(certified.directory), expected);
+    }
+
+    #[test]
+    fn an_office_is_only_for_roles_that_look_at_it() {
+        for (roles, is_good) in [
+            ("'backend'", true),
+            ("'operator'", true),
+            ("'reviewer'", true),
+            ("'auditor'", true),
+            ("'enrolment'", false),
+            ("'privacy-officer'", false),
+            ("'admin'", false),
+            ("'enrolment', 'admin'", false),
+            // It binds the second role.
+            ("'enrolment', 'operator'", true),
+        ] {
+            let client = format!("[[client]]\ncertificate = 'a'\nroles = [{roles}]\n");
+            for (office, is_good) in [("", true), ("office = '3171'\n", is_good)] {
+                let (_, mistakes) = read(&format!("client_ca = 'ca.pem'\n{client}{office}"), true);
+                assert_eq!(mistakes.is_empty(), is_good, "{roles}: {mistakes:?}");
+                let says = "office has no meaning for this role";
+                assert!(mistakes.iter().all(|it| it.contains(says)), "{mistakes:?}");
+            }
+        }
     }
 
     #[test]

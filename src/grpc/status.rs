@@ -92,7 +92,9 @@ pub fn from_refusal(refusal: &Refusal) -> Status {
 /// `DEADLINE_EXCEEDED`.
 #[must_use]
 pub fn expired() -> Status {
-    let message = "the deadline passed before an answer was ready; nothing was decided";
+    // Where records are kept, the answer may be there soon after.
+    let message = "the deadline passed before an answer was ready: ask again with the same \
+                   request id";
     Status::with_error_details(Code::DeadlineExceeded, message, error_info("EXPIRED"))
 }
 

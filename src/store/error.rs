@@ -123,8 +123,9 @@ fn of_code(code: &str) -> StoreError {
 
 fn of_sqlstate(code: &str) -> StoreError {
     match code {
-        "40001" | "40P01" | "55P03" => StoreError::Conflict,
-        "57014" => StoreError::TimedOut,
+        "40001" | "40P01" => StoreError::Conflict,
+        // 55P03: the wait for a lock was over. Another try would wait as long again.
+        "57014" | "55P03" => StoreError::TimedOut,
         "53100" => StoreError::Full,
         "53300" => StoreError::Busy,
         "XX001" | "XX002" => StoreError::Damaged(format!("PostgreSQL code {code}")),
@@ -137,5 +138,22 @@ fn of_sqlstate(code: &str) -> StoreError {
             StoreError::Refused(code.to_owned())
         }
         _ => StoreError::Internal(code.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waited_long_enough_is_not_tried_again_at_once() {
+        for (code, error) in [
+            ("40001", StoreError::Conflict),
+            ("40P01", StoreError::Conflict),
+            ("55P03", StoreError::TimedOut),
+            ("57014", StoreError::TimedOut),
+        ] {
+            assert_eq!(of_code(code), error, "{code}");
+        }
     }
 }

@@ -3,12 +3,21 @@
 //! Both take `$1` as a parameter and know `ON CONFLICT` and `RETURNING`. Statements are prepared
 //! and kept by the connection; values never become part of a statement's text.
 
+use std::time::{Duration, Instant};
+
 use sqlx::postgres::{PgPool, PgRow, Postgres};
 use sqlx::sqlite::{Sqlite, SqlitePool, SqliteRow};
 use sqlx::{Decode, Row as _, Type};
 
 use super::error::StoreError;
 use crate::subject::SubjectHash;
+
+/// Tries to empty SQLite's log.
+const CHECKPOINT_TRIES: u32 = 5;
+/// Between two of them.
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(20);
+/// No further try after this: a reader that stays so long was already waited for.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A value of one of the three kinds of columns.
 #[derive(Clone)]
@@ -177,13 +186,34 @@ impl Pool {
     /// Empties SQLite's write-ahead log into the file, so that what was overwritten is gone from
     /// both (the file itself overwrites, by `secure_delete`). PostgreSQL keeps it until its own
     /// vacuum and the recycling of its log.
+    ///
+    /// # Errors
+    ///
+    /// When the database fails. A log that stays in use is no error: the next call empties it.
     pub async fn forget_overwritten(&self) -> Result<(), StoreError> {
-        if let Self::Sqlite { write, .. } = self {
-            // Also waits, as long as the busy time-out, for readers to leave the log.
-            sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-                .execute(write)
+        let Self::Sqlite { write, .. } = self else {
+            return Ok(());
+        };
+        let started = Instant::now();
+        for _ in 0..CHECKPOINT_TRIES {
+            // Waits, as long as the busy time-out, for readers to leave the log, but not for
+            // another checkpoint, such as a backup's.
+            let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+                .fetch_one(write)
                 .await?;
+            // The first column: whether it was kept from ending.
+            if row.try_get::<i64, _>(0)? == 0 {
+                return Ok(());
+            }
+            if started.elapsed() > CHECKPOINT_PATIENCE {
+                break;
+            }
+            tokio::time::sleep(CHECKPOINT_PAUSE).await;
         }
+        tracing::warn!(
+            "SQLite's log is in use, and what was overwritten is still in it: the next checkpoint \
+             will remove it"
+        );
         Ok(())
     }
 

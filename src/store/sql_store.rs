@@ -46,6 +46,17 @@ impl SqlStore {
         let group = Group::start(pool.clone(), writer, months, settings.waiting_max);
         Ok(Self { pool, group })
     }
+
+    /// The erasure is durable by now: a failure here does not take it back, and is for the log.
+    async fn forget_after_erasure(&self) {
+        if let Err(error) = self.pool.forget_overwritten().await {
+            tracing::warn!(
+                %error,
+                "what an erasure overwrote is still in SQLite's log: the next checkpoint will \
+                 remove it"
+            );
+        }
+    }
 }
 
 /// A value kept under a name if there is none yet.
@@ -184,13 +195,13 @@ impl Store for SqlStore {
 
     async fn erase(&self, erase: Erase) -> Result<Erased, StoreError> {
         let erased = self.group.submit(erase).await?;
-        self.pool.forget_overwritten().await?;
+        self.forget_after_erasure().await;
         Ok(erased)
     }
 
     async fn erase_once(&self, once: Once<Erase>) -> Result<OnceOutcome<Erased>, StoreError> {
         let erased = self.group.submit(once).await?;
-        self.pool.forget_overwritten().await?;
+        self.forget_after_erasure().await;
         Ok(erased)
     }
 
@@ -213,7 +224,7 @@ impl Store for SqlStore {
     ) -> Result<u64, StoreError> {
         let replay = erasure::Replay { erasures, entry };
         let erased = self.group.submit(replay).await?;
-        self.pool.forget_overwritten().await?;
+        self.forget_after_erasure().await;
         Ok(erased)
     }
 

@@ -232,6 +232,7 @@ pub(super) async fn wrapped_by(
 /// The master keys that wrap a key of any subject.
 pub(super) async fn master_keys(pool: &Pool) -> Result<Vec<String>, StoreError> {
     // Jumps from one id to the next in the index: a few steps, however many subjects there are.
+    // The index has only rows with a key, and serves only statements that say so.
     const SELECT: &str = "WITH RECURSIVE ids (id) AS (
         SELECT MIN(master_key) FROM subjects WHERE wrapped_key IS NOT NULL
         UNION ALL

@@ -3,6 +3,7 @@
 mod backups;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use padan::access::{Caller, Role};
 use padan::audit::{Entry, Event, Text};
@@ -27,6 +28,7 @@ use crate::support::people::{
 on_both!(
     a_withdrawn_consent_holds_no_more,
     who_is_erased_is_gone_and_twice_is_once,
+    an_erasure_that_nobody_waits_for_is_noted_all_the_same,
     duty_8_an_export_holds_one_subject_and_nobody_else,
     a_wrong_number_is_refused_and_not_repeated,
 );
@@ -184,6 +186,32 @@ async fn a_withdrawn_consent_holds_no_more(home: &Home) {
         (receipt.subject, receipt.request.as_str()),
         (bureau.hash(0), "w1")
     );
+}
+
+async fn an_erasure_that_nobody_waits_for_is_noted_all_the_same(home: &Home) {
+    let bureau = bureau(home).await;
+    enrol(&bureau.records, bureau.hash(0), 0).await;
+    {
+        let mut call = std::pin::pin!(bureau.erase("e1", 0));
+        let begun = std::future::poll_fn(|context| {
+            let is_pending = call.as_mut().poll(context).is_pending();
+            std::task::Poll::Ready(is_pending)
+        });
+        assert!(begun.await, "it was done before its caller could go");
+        // The deadline passed, or the connection broke.
+    }
+    let noted = async {
+        while bureau.noted().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let noted = tokio::time::timeout(Duration::from_secs(60), noted).await;
+    noted.expect("the journal has it");
+    assert!(matches!(bureau.enrolled(0).await, Enrolled::Nothing));
+    // Asked again, it is the same erasure, noted once.
+    let again = bureau.erase("e1", 0).await.expect("erased");
+    assert!(again.had_key && again.references_deleted == 1);
+    assert_eq!(bureau.noted().len(), 1);
 }
 
 async fn who_is_erased_is_gone_and_twice_is_once(home: &Home) {

@@ -14,6 +14,7 @@ use crate::support::people::{entries, fresh_keys, records};
 on_both!(
     what_is_due_goes_and_nothing_else,
     it_goes_again_and_again_until_the_end,
+    an_end_does_not_wait_for_a_sweep,
 );
 
 const DAY: i64 = 86_400_000_000;
@@ -123,6 +124,10 @@ async fn it_goes_again_and_again_until_the_end(home: &Home) {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
     }
+    // An end that comes before a sweep's entry leaves it out.
+    while entries(&records, Event::RetentionEnded).await.len() < 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
     drop(stop);
     task.await.expect("ends");
     let nothing = Retention {
@@ -137,4 +142,25 @@ async fn it_goes_again_and_again_until_the_end(home: &Home) {
         Ok(Expired::default())
     );
     assert_eq!(entries(&records, Event::RetentionEnded).await.len(), 2);
+}
+
+async fn an_end_does_not_wait_for_a_sweep(home: &Home) {
+    let records = records(home, "a", &fresh_keys()).await;
+    let mut record = crate::store::decision("due", subject(1));
+    record.at_us = 1;
+    records.store().commit(record).await.expect("commits");
+    let periods = Periods::default();
+    let interval = std::time::Duration::from_hours(1);
+    retention::run(Arc::clone(&records), periods, interval, async {}).await;
+    assert!(
+        entries(&records, Event::RetentionEnded).await.is_empty(),
+        "it went on to its end"
+    );
+    // The next one takes what is left.
+    let swept = retention::sweep(&records, &periods, OffsetDateTime::now_utc()).await;
+    swept.expect("sweeps");
+    assert_eq!(
+        records.store().stored(&request("due"), &[1; 32]).await,
+        Ok(None)
+    );
 }

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
+import io
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
 
 import grpc
@@ -100,6 +104,50 @@ class ActivationTest(unittest.TestCase):
         )
         self.assertEqual(run.returncode, 3, run.stdout)
         self.assertNotIn("Traceback", run.stdout)
+
+    def test_plain_text_stays_on_this_machine(self) -> None:
+        example = load_example()
+        for server in ("127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1"):
+            self.assertTrue(example.is_loopback(server), server)
+        for server in ("padan.example:1", "10.0.0.1:1", "0.0.0.0:1", "localhost.example:1", "dns:///127.0.0.1:1"):
+            self.assertFalse(example.is_loopback(server), server)
+        command = [sys.executable, "-B", REPOSITORY / "examples" / "activate.py", "--server", "padan.example:1"]
+        run = subprocess.run(
+            [*command, "--nik", WOMAN, "--selfie", PORTRAITS / "person_a_2.jpg"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S, check=False,
+        )
+        self.assertEqual(run.returncode, 2, run.stdout)
+        self.assertIn("--ca", run.stdout)
+
+    def test_a_result_of_unknown_use_is_not_redeemed_again(self) -> None:
+        example = load_example()
+        for code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+            padan = Gone(code)
+            output = io.StringIO()
+            with contextlib.redirect_stdout(output):
+                self.assertEqual(example.redeem(padan, "token", "device"), 1)
+            self.assertIn("verify again", output.getvalue())
+            self.assertNotIn(code, padan.again)
+
+
+class Gone(grpc.RpcError):
+    """A server that ends each call with one code, and its error."""
+
+    def __init__(self, code: grpc.StatusCode) -> None:
+        super().__init__()
+        self.code = lambda: code
+        self.again = None
+
+    def call(self, service: str, name: str, again: set[grpc.StatusCode], **fields: object) -> object:
+        self.again = again
+        raise self
+
+
+def load_example() -> types.ModuleType:
+    spec = importlib.util.spec_from_file_location("activate", REPOSITORY / "examples" / "activate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 if __name__ == "__main__":

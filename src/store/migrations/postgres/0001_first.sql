@@ -16,7 +16,8 @@ CREATE TABLE subjects (
     updated_us BIGINT NOT NULL
 ) PARTITION BY HASH (subject);
 -- Rotation asks who still has an old master key.
-CREATE INDEX subjects_master_key ON subjects (master_key, subject);
+CREATE INDEX subjects_master_key ON subjects (master_key, subject)
+    WHERE wrapped_key IS NOT NULL;
 
 CREATE TABLE face_references (
     subject BYTEA NOT NULL CHECK (octet_length(subject) = 32),
