@@ -1,6 +1,6 @@
 //! Breach scopes; what reads leave in the trail, and to whom they are refused.
 
-use padan::audit::Event;
+use padan::audit::{Event, Text};
 use padan::grpc::proto::{self, audit_server::Audit};
 use padan::store::Store;
 use tokio_stream::StreamExt as _;
@@ -141,14 +141,11 @@ async fn each_read_leaves_one_entry_that_says_what_was_asked(home: &Home) {
     for entry in &entries {
         assert_eq!(entry.event, Event::TrailRead);
         let certificate = entry.actor.certificate.as_ref();
-        assert_eq!(certificate.map(|it| it.as_str()), Some("auditor-1"));
+        assert_eq!(certificate.map(Text::as_str), Some("auditor-1"));
         assert!(entry.similarity.is_none());
     }
     assert_eq!(entries[3].subject, Some(whom));
-    assert_eq!(
-        entries[3].office.as_ref().map(|it| it.as_str()),
-        Some("3174")
-    );
+    assert_eq!(entries[3].office.as_ref().map(Text::as_str), Some("3174"));
     assert!(format!("{:?}", entries[0].details).contains("m-1"));
 }
 
@@ -175,7 +172,7 @@ async fn an_auditor_of_an_office_reads_that_office_only(home: &Home) {
             .await
             .map(drop),
         service
-            .export(asked_by(own(), Default::default()))
+            .export(asked_by(own(), proto::ExportRequest::default()))
             .await
             .map(drop),
         service.breach_scope(asked_by(own(), scope)).await.map(drop),
