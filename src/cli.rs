@@ -12,6 +12,7 @@ mod keys;
 mod load;
 mod models;
 mod serve;
+mod trail;
 mod verify;
 
 use std::io::Write as _;
@@ -96,6 +97,7 @@ fn run_command(command: Command, shared: &SharedArgs) -> Outcome {
         Command::Certs(command) => certs::run(&command),
         // An auditor's machine has no models.
         Command::Audit(command) => audit::run(&command),
+        Command::Trail(command) => trail::restore(command.is_json(), &quiet(shared)?),
         Command::Demo(args) => demo::run(&args, &quiet(shared)?),
     }
 }

@@ -7,6 +7,7 @@
 //! - The [`Checkpointer`] signs where this process's chain stands and keeps that in the database
 //!   and in the journal.
 //! - [`check_start`] refuses a database that is older than the journal, or whose end was changed.
+//!   [`accept_backup`] brings an old one back to service when nothing newer is left.
 //! - [`Trail::verify`] finds the first bad entry of each chain; [`Trail::export`] writes what
 //!   `padan audit verify` checks without padan. Both walk over the same rows in the same order.
 //!
@@ -18,6 +19,7 @@ mod journal;
 mod plan;
 mod query;
 mod reads;
+mod restore;
 mod scope;
 mod start;
 mod verify;
@@ -39,6 +41,7 @@ pub use journal::{
 pub use plan::{Extent, Part};
 pub use query::{ENTRIES_MAX, Filter, Page, PageToken, Query};
 pub use reads::{ServiceChange, note_service};
+pub use restore::{LostChain, RestoreError, Restored, accept_backup, check_backup};
 pub use scope::{BreachScope, ScopeQuestion};
 pub use start::{StartError, Started, TAIL_ENTRIES, check_start};
 pub use verify::Verification;

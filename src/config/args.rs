@@ -4,6 +4,7 @@ mod audit;
 mod import;
 mod keys;
 mod load;
+mod trail;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ pub use import::ImportArgs;
 pub use keys::{CertsCommand, CertsDevArgs, KeysCommand, KeysFolder};
 pub use load::{LoadArgs, LoadClass, LoadMode};
 
+use self::trail::TrailCommand;
 use super::LogFormat;
 use crate::model::ProviderKind;
 
@@ -89,6 +91,9 @@ pub enum Command {
     /// Check or export the audit trail
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Bring the audit trail of a restored backup back to service
+    #[command(subcommand)]
+    Trail(TrailCommand),
     /// Start a server, verify a genuine and an impostor pair over gRPC, show the result
     Demo(DemoArgs),
 }

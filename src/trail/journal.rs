@@ -6,6 +6,8 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Wri
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::audit::Timestamp;
+
 /// Signed checkpoints, one a line, as [`crate::audit::Checkpoint::to_text`].
 pub const CHECKPOINTS_FILE: &str = "checkpoints.jsonl";
 /// Erasures, one a line.
@@ -86,9 +88,7 @@ impl Journal {
     /// # Errors
     /// When the line is none, or the file cannot be written.
     pub fn append(&self, name: &str, line: &str) -> Result<(), JournalError> {
-        if line.is_empty() || line.len() > LINE_BYTES_MAX || line.contains(['\n', '\0']) {
-            return Err(JournalError::Line);
-        }
+        require_line(line)?;
         let path = self.folder.join(name);
         let written = append(&path, line).and_then(|is_new| {
             // A new file's name is durable with its folder.
@@ -98,6 +98,29 @@ impl Journal {
             Ok(())
         });
         written.map_err(|cause| JournalError::Io { path, cause })
+    }
+
+    /// Begins the file `name` anew with `lines`, and keeps what it was beside it, as
+    /// `checkpoints-until-20261122T093000Z.jsonl` for `checkpoints.jsonl`: that path is returned.
+    /// After a crash the file `name` is either the old one or the new one, and never missing. It
+    /// blocks on the disk. Nobody else may append to the file meanwhile.
+    ///
+    /// # Errors
+    /// When a line is none, there is no file `name`, or the folder cannot be written.
+    pub fn set_aside(&self, name: &str, lines: &[String]) -> Result<PathBuf, JournalError> {
+        for line in lines {
+            require_line(line)?;
+        }
+        let stem = name.strip_suffix(".jsonl").unwrap_or(name);
+        let now = Timestamp::now().to_string();
+        let whole_seconds = now.split('.').next().unwrap_or_default();
+        let moment = whole_seconds.replace(['-', ':'], "");
+        let aside = self.folder.join(format!("{stem}-until-{moment}Z.jsonl"));
+        let path = self.folder.join(name);
+        match begin_anew(&self.folder, &path, &aside, lines) {
+            Ok(()) => Ok(aside),
+            Err(cause) => Err(JournalError::Io { path, cause }),
+        }
     }
 
     /// The lines of the file `name`, one after the other; none when there is no such file.
@@ -118,6 +141,34 @@ impl Journal {
             is_torn: false,
         })
     }
+}
+
+fn require_line(line: &str) -> Result<(), JournalError> {
+    if line.is_empty() || line.len() > LINE_BYTES_MAX || line.contains(['\n', '\0']) {
+        return Err(JournalError::Line);
+    }
+    Ok(())
+}
+
+fn begin_anew(folder: &Path, path: &Path, aside: &Path, lines: &[String]) -> io::Result<()> {
+    let next = path.with_extension("jsonl.new");
+    // What a crash left of an earlier attempt is overwritten.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(FILE_MODE)
+        .open(&next)?;
+    for line in lines {
+        file.write_all(format!("{line}\n").as_bytes())?;
+    }
+    file.sync_all()?;
+    // A link refuses a name that is taken, where a rename would overwrite what must be kept.
+    std::fs::hard_link(path, aside)?;
+    let folder = File::open(folder)?;
+    folder.sync_all()?;
+    std::fs::rename(&next, path)?;
+    folder.sync_all()
 }
 
 /// Returns whether the file is new.

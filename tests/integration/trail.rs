@@ -4,6 +4,7 @@
 mod command;
 mod questions;
 mod reads;
+mod restore;
 mod start;
 mod tampering;
 
