@@ -164,6 +164,7 @@ pub async fn decide(records: &Records, made: &Made<'_>) {
         created_us: now_us(),
     });
     let record = DecisionRecord {
+        opened: None,
         request: RequestKey {
             caller: made.caller.name.to_string(),
             id: made.request.to_owned(),
