@@ -161,8 +161,9 @@ impl Run {
         let mut tasks: JoinSet<Done> = JoinSet::new();
         let mut are_all_in = false;
         while !are_all_in || !tasks.is_empty() {
+            let has_room = !are_all_in && tasks.len() < lanes + BEYOND_LANES;
             tokio::select! {
-                row = rows.recv(), if !are_all_in && tasks.len() < lanes + BEYOND_LANES => match row {
+                row = rows.recv(), if has_room => match row {
                     Some(row) => self.begin(row, &mut tasks).await?,
                     None => are_all_in = true,
                 },

@@ -188,7 +188,8 @@ mod tests {
         let long = "9".repeat(20_000);
         let text = format!(
             "\u{feff}source,nik,portrait,captured_on\r\nregistry,3171014101900001,a.jpg,2014-05-06\r\n\
-             \r\nregistry,3171014101900001,3171014101900001.jpg,\nelsewhere,3171014101900001,a.jpg,\n\
+             \r\nregistry,3171014101900001,3171014101900001.jpg,\n\
+             elsewhere,3171014101900001,a.jpg,\n\
              {long}\nregistry\ncard-chip,3171014101900001,a.jpg,"
         );
         std::fs::write(&path, text).expect("written");
