@@ -6,6 +6,7 @@
 //! no template. What the store commits is what is told: a limit that was reached meanwhile, or the
 //! same request answered by another replica, replaces the decision made here.
 
+mod ask;
 mod error;
 mod record;
 mod redeem;
@@ -13,106 +14,23 @@ mod reply;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use time::{Duration, OffsetDateTime};
 
-use crate::access::{Caller, Kind, Limiter};
+use crate::access::{Kind, Limiter};
 use crate::audit::{Event, Text};
 use crate::decision::{Policy, ReasonCode, Verdict};
 use crate::records::{Enrolled, OpenReference, Records};
 use crate::store::{CommitOutcome, RequestKey, Standing, Stored};
-use crate::subject::{Nik, NikError, SubjectHash};
+use crate::subject::SubjectHash;
 use crate::verify::{Reference, Urgency, Verification, Verifier, VerifyTask};
 
+pub use ask::{Answer, Ask, Context, GivenConsent, Limits};
 pub use error::ActivationError;
 pub use redeem::RedeemError;
 pub use reply::Reply;
 
 /// How often a decision is made anew that a change of its subject overtook.
 const TRIES_MAX: u32 = 4;
-
-/// What an office has decided about attempts, consents and tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Comparisons of a session at most.
-    pub session_attempts_max: u32,
-    /// Comparisons of a subject on a day at most.
-    pub day_attempts_max: u32,
-    /// By how much the calendar's day is ahead of UTC.
-    pub day_offset: Duration,
-    /// Life of a result token.
-    pub token_life: Duration,
-    /// How old a consent may be.
-    pub consent_age_max: Duration,
-}
-
-/// Where, by whom and what for.
-#[derive(Debug, Clone)]
-pub struct Context {
-    /// What the verification is for.
-    pub purpose: Text,
-    /// Where the probe was captured.
-    pub channel: Text,
-    /// The office that answers for it.
-    pub office: Text,
-    /// The officer; absent when nobody attended.
-    pub operator: Option<Text>,
-    /// The capturing device; the result token is bound to it.
-    pub device: Text,
-    /// The citizen's visit.
-    pub session: Text,
-}
-
-/// A consent as the office took it down.
-#[derive(Debug, Clone)]
-pub struct GivenConsent {
-    /// The caller's id of it.
-    pub id: Text,
-    /// The legal basis.
-    pub basis: Text,
-    /// The text that was read out or shown.
-    pub notice_version: Text,
-    /// When it was given.
-    pub given_at: OffsetDateTime,
-}
-
-/// A verification by NIK that is asked for.
-pub struct Ask {
-    /// Who asks.
-    pub caller: Caller,
-    /// The caller's id of the request.
-    pub request_id: Text,
-    /// Keyed digest of the whole request.
-    pub body_digest: [u8; 32],
-    /// Whom to verify.
-    pub nik: Result<Nik, NikError>,
-    /// Where, by whom and what for.
-    pub context: Context,
-    /// None: not given, or not completely.
-    pub consent: Option<GivenConsent>,
-    /// The live capture, encoded.
-    pub probe: Bytes,
-    /// Id of the policy; empty means the default one.
-    pub policy: String,
-}
-
-impl std::fmt::Debug for Ask {
-    /// Neither the NIK nor a byte of the image.
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "Ask({})", self.request_id)
-    }
-}
-
-/// What is told, and what was seen on the way.
-#[derive(Debug)]
-pub struct Answer {
-    /// What is told.
-    pub reply: Reply,
-    /// The comparison, when it was made for this answer: a repeated answer comes without.
-    pub verification: Option<Verification>,
-    /// Whether it was answered before.
-    pub is_repeated: bool,
-}
 
 /// Verifies subjects.
 pub struct Activation {
@@ -399,14 +317,6 @@ impl Activation {
     }
 }
 
-impl Limits {
-    /// The day that a moment counts for, in days since 1970.
-    fn day(&self, now: OffsetDateTime) -> i64 {
-        let local = now.unix_timestamp() + self.day_offset.whole_seconds();
-        local.div_euclid(Duration::DAY.whole_seconds())
-    }
-}
-
 fn request_key(ask: &Ask) -> RequestKey {
     RequestKey {
         caller: ask.caller.name.as_str().to_owned(),
@@ -422,30 +332,4 @@ fn session_key(ask: &Ask) -> String {
 /// Since 1970, UTC.
 fn microseconds(time: OffsetDateTime) -> i64 {
     i64::try_from(time.unix_timestamp_nanos() / 1000).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_is_the_offices_calendars() {
-        let limits = Limits {
-            session_attempts_max: 3,
-            day_attempts_max: 5,
-            day_offset: Duration::hours(7),
-            token_life: Duration::seconds(90),
-            consent_age_max: Duration::DAY,
-        };
-        let at = |text: &str| {
-            let format = &time::format_description::well_known::Rfc3339;
-            OffsetDateTime::parse(text, format).expect("a time")
-        };
-        // Midnight in Jakarta is five in the afternoon of the day before in UTC.
-        let before = limits.day(at("2026-11-21T16:59:59Z"));
-        assert_eq!(limits.day(at("2026-11-21T17:00:00Z")), before + 1);
-        assert_eq!(limits.day(at("2026-11-22T16:59:59Z")), before + 1);
-        assert_eq!(limits.day(at("1969-12-31T17:00:00Z")), 0);
-        assert_eq!(limits.day(at("1969-12-31T16:59:59Z")), -1);
-    }
 }

@@ -2,8 +2,8 @@
 //!
 //! A portrait takes the lanes as a reference would; one with faults is refused, and what was stored
 //! before stays. Whatever changes is durable with its entry in the trail, and with the request's
-//! id, before anybody is told of it. Two changes of one subject at once are ordered by the subject's
-//! version: whoever comes late reads again and seals again.
+//! id, before anybody is told of it. Two changes of one subject at once are ordered by the
+//! subject's version: whoever comes late reads again and seals again.
 
 mod change;
 mod error;

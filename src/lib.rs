@@ -79,8 +79,8 @@
 //! - Rows that were swapped or changed, and other keys, open nothing
 //!   (`tests/integration/tampering.rs`); nothing of a person is left in any file of a killed server
 //!   (`tests/integration/canaries.rs`).
-//! - A role calls what the one table of methods says and nothing else, and records are not open to a
-//!   network (`tests/integration/access.rs`).
+//! - A role calls what the one table of methods says and nothing else, and records are not open to
+//!   a network (`tests/integration/access.rs`).
 //! - Nothing can be changed in an exported trail without being found (`audit::export::verifier`).
 //! - Whoever was erased stays erased, also in a backup that is restored, and what is kept only for
 //!   a time goes when it is over (`tests/integration/privacy_duties.rs`,

@@ -90,8 +90,8 @@ pub async fn sweep(
 
 /// Sweeps at once and then every `interval`, until `stop` is done. That also ends a sweep that is
 /// under way: each of its steps is a transaction of its own, so that it can be left between two of
-/// them; what it deleted until then has no entry. A failure is logged, and the next sweep takes what
-/// this one left.
+/// them; what it deleted until then has no entry. A failure is logged, and the next sweep takes
+/// what this one left.
 pub async fn run(
     records: Arc<Records>,
     periods: Periods,

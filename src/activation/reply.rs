@@ -87,12 +87,11 @@ pub(super) fn seal(
     let (subject, binding) = place(subject, request_id);
     // Texts and numbers under fixed names: always JSON.
     let text = serde_json::to_vec(reply).unwrap_or_default();
-    let (label, sealed) = match key {
-        Some(key) => (UNDER_SUBJECT, keys::seal(key, &binding, &text)?),
-        None => {
-            let key = keys.reply_key(&subject);
-            (UNDER_SERVICE, keys::seal(&key, &binding, &text)?)
-        }
+    let (label, sealed) = if let Some(key) = key {
+        (UNDER_SUBJECT, keys::seal(key, &binding, &text)?)
+    } else {
+        let key = keys.reply_key(&subject);
+        (UNDER_SERVICE, keys::seal(&key, &binding, &text)?)
     };
     let mut kept = vec![label];
     kept.extend(sealed.nonce);

@@ -62,6 +62,9 @@ impl std::fmt::Debug for Secret {
 }
 
 /// Fills `bytes` from the operating system.
+///
+/// # Errors
+/// When it gives no random bytes.
 pub fn fill_random(bytes: &mut [u8]) -> Result<(), NoRandomness> {
     getrandom::fill(bytes).map_err(NoRandomness)
 }

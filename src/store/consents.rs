@@ -196,16 +196,16 @@ impl Change for WithdrawConsent {
             WHERE subject = $1 AND withdrawn_us IS NULL AND id = $3";
         const ALL: &str = "UPDATE consents SET withdrawn_us = $2
             WHERE subject = $1 AND withdrawn_us IS NULL";
-        let withdrawn = match &self.id {
-            Some(id) => write.execute(ONE, values![self.subject, self.at_us, id]),
-            None => write.execute(ALL, values![self.subject, self.at_us]),
-        }
-        .await?;
         // Also reaches what was given before and comes to padan later.
         const FROM_NOW_ON: &str = "INSERT INTO consent_withdrawals (subject, consent_id, at_us)
             VALUES ($1, $2, $3)
             ON CONFLICT (subject, consent_id) DO UPDATE SET at_us = $3
             WHERE consent_withdrawals.at_us < $3";
+        let withdrawn = match &self.id {
+            Some(id) => write.execute(ONE, values![self.subject, self.at_us, id]),
+            None => write.execute(ALL, values![self.subject, self.at_us]),
+        }
+        .await?;
         let id = self.id.as_deref().unwrap_or_default();
         write
             .execute(FROM_NOW_ON, values![self.subject, id, self.at_us])

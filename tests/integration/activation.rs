@@ -74,9 +74,16 @@ impl Office {
         entries.filter(|entry| entry.event == event).collect()
     }
 
-    fn embeddings_computed(&self) -> f64 {
+    fn embeddings_computed(&self) -> u64 {
         let name = "padan_stage_seconds_count{stage=\"embed\"}";
-        self.server.metric(name).unwrap_or_default()
+        let count = self.server.metric(name).unwrap_or_default();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small count"
+        )]
+        let count = count as u64;
+        count
     }
 }
 
@@ -162,20 +169,23 @@ fn assert_says_all_of(entry: &Entry, response: &proto::VerifyResponse) {
     }
 }
 
+/// What is wrong with a consent.
+type Change = fn(&mut proto::ConsentRecord);
+
 async fn duty_1_without_a_usable_consent_no_template_is_computed(home: &Home) {
     let office = Office::open(home).await;
     let before = office.embeddings_computed();
-    let change: [(&str, &dyn Fn(&mut proto::ConsentRecord)); 6] = [
-        ("basis", &|consent| consent.basis = 0),
-        ("id", &|consent| consent.id.clear()),
-        ("notice", &|consent| consent.notice_version.clear()),
-        ("time", &|consent| consent.given_at = None),
-        ("future", &|consent| shift(consent, 3600)),
-        ("old", &|consent| shift(consent, -25 * 3600)),
+    let changes: [(&str, Change); 6] = [
+        ("basis", |consent| consent.basis = 0),
+        ("id", |consent| consent.id.clear()),
+        ("notice", |consent| consent.notice_version.clear()),
+        ("time", |consent| consent.given_at = None),
+        ("future", |consent| shift(consent, 3600)),
+        ("old", |consent| shift(consent, -25 * 3600)),
     ];
     let mut requests = vec![activation_request("none", WOMAN, "person_a_2.jpg")];
     requests[0].consent = None;
-    for (id, change) in change {
+    for (id, change) in changes {
         let mut request = activation_request(id, WOMAN, "person_a_2.jpg");
         change(request.consent.as_mut().expect("is there"));
         requests.push(request);
@@ -191,12 +201,12 @@ async fn duty_1_without_a_usable_consent_no_template_is_computed(home: &Home) {
     let between = office.embeddings_computed();
     assert_eq!(
         between,
-        before + 1.0,
+        before + 1,
         "only the one with a consent was computed"
     );
     withdraw(&office).await;
     let mut again = activation_request("again", WOMAN, "person_a_2.jpg");
-    again.consent.as_mut().expect("is there").id = "consent-of-given".to_owned();
+    "consent-of-given".clone_into(&mut again.consent.as_mut().expect("is there").id);
     assert_eq!(
         reason(&office.verify(again).await),
         [ReasonCode::ConsentMissing]
@@ -244,11 +254,11 @@ async fn duty_1_a_consent_withdrawn_before_it_was_used_or_for_another_purpose_is
     assert_eq!(withdrawn, Ok(0), "padan did not know of it yet");
     let response = office.verify(request).await;
     assert_eq!(reason(&response), [ReasonCode::ConsentMissing]);
-    assert_eq!(office.embeddings_computed(), 0.0);
+    assert_eq!(office.embeddings_computed(), 0);
 
     let man = |id: &str, purpose: proto::Purpose| {
         let mut request = activation_request(id, MAN, "person_b_2.jpg");
-        request.consent.as_mut().expect("is there").id = "one-consent".to_owned();
+        "one-consent".clone_into(&mut request.consent.as_mut().expect("is there").id);
         request.context.as_mut().expect("is there").purpose = purpose.into();
         request
     };
@@ -327,5 +337,5 @@ async fn a_blocked_subject_and_an_unknown_one_answer_in_the_same_shape(home: &Ho
         responses[0], responses[1],
         "but for the reason, nothing differs"
     );
-    assert_eq!(office.embeddings_computed(), 0.0);
+    assert_eq!(office.embeddings_computed(), 0);
 }

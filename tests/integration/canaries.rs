@@ -2,6 +2,7 @@
 //! log, temporary files and whatever else lies in the folders of a server that was killed. No NIK,
 //! no image, no embedding.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -135,18 +136,18 @@ async fn use_it(server: &ServerProcess) -> String {
             device: "counter-2".to_owned(),
         };
         if let Err(status) = results.redeem_result(request).await {
-            errors.push_str(&format!("{status:?}"));
+            write!(errors, "{status:?}").expect("memory");
         }
     }
     let mut broken = activation_request("request-broken", WOMAN, "person_a_2.jpg");
     let image = portrait("person_a_2.jpg");
     broken.probe = Some(crate::support::sample(image.slice(image.len() / 4..)));
     let status = client.verify(broken).await.expect_err("no picture");
-    errors.push_str(&format!("{status:?}"));
+    write!(errors, "{status:?}").expect("memory");
     let mut other_body = activation_request("request-match", STRANGER, "person_a_2.jpg");
     other_body.consent = None;
     let status = client.verify(other_body).await.expect_err("another body");
-    errors.push_str(&format!("{status:?}"));
+    write!(errors, "{status:?}").expect("memory");
     errors
 }
 

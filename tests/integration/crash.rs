@@ -80,7 +80,7 @@ async fn survive(home: &Home) {
         clients.join_all().await;
     }
     let server = start(&file);
-    let told = ledger.lock().expect("no client panicked");
+    let told = std::mem::take(&mut *ledger.lock().expect("no client panicked"));
     let decided = told.decisions.values().flatten().count();
     println!(
         "{decided} decisions answered, {} tokens redeemed",

@@ -205,7 +205,7 @@ async fn an_erasure_that_nobody_waits_for_is_noted_all_the_same(home: &Home) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let noted = tokio::time::timeout(Duration::from_secs(60), noted).await;
+    let noted = tokio::time::timeout(Duration::from_mins(1), noted).await;
     noted.expect("the journal has it");
     assert!(matches!(bureau.enrolled(0).await, Enrolled::Nothing));
     // Asked again, it is the same erasure, noted once.

@@ -67,7 +67,7 @@ async fn one_request_at_two_replicas_is_one_decision_with_one_entry() {
 
 fn of_one_visit(id: &str) -> VerifyRequest {
     let mut request = activation_request(id, WOMAN, "person_a_2.jpg");
-    request.context.as_mut().expect("is there").session = "visit".to_owned();
+    "visit".clone_into(&mut request.context.as_mut().expect("is there").session);
     request
 }
 

@@ -34,7 +34,6 @@ async fn assert_nothing_is_decided(office: &Office, id: &str) {
 }
 
 async fn duty_4_swapped_rows_do_not_open_and_no_comparison_is_made(home: &Home) {
-    let office = Office::open(home).await;
     // Whole rows: template, nonce and version of the other subject, then also its key.
     const REFERENCES: &str = "CREATE TABLE held AS SELECT * FROM face_references;
         UPDATE face_references SET
@@ -45,6 +44,7 @@ async fn duty_4_swapped_rows_do_not_open_and_no_comparison_is_made(home: &Home) 
         UPDATE subjects SET
         wrapped_key = (SELECT wrapped_key FROM held WHERE held.subject <> subjects.subject);
         DROP TABLE held;";
+    let office = Office::open(home).await;
     home.execute(REFERENCES).await.expect("swapped");
     assert_nothing_is_decided(&office, "references-swapped").await;
     home.execute(KEYS).await.expect("swapped");

@@ -28,8 +28,17 @@ const STRANGER: &str = "3171011505990003";
 /// The device that captures in this demonstration.
 const DEVICE: &str = "counter-2";
 
+type Verification = (
+    &'static str,
+    &'static str,
+    &'static str,
+    bool,
+    Decision,
+    Option<ReasonCode>,
+);
+
 /// Request, whom, probe, whether consent is given, and what must come out.
-const VERIFICATIONS: [(&str, &str, &str, bool, Decision, Option<ReasonCode>); 4] = [
+const VERIFICATIONS: [Verification; 4] = [
     (
         "own selfie",
         WOMAN,
@@ -127,8 +136,8 @@ async fn enrol(args: &DemoArgs, channel: &Channel, steps: &mut Steps) -> Result<
     ] {
         let image = read_sample(&args.portraits.join(portrait))?;
         let request = proto::PutRequest {
-            meta: meta(&format!("enrol-{portrait}")),
-            subject: subject(nik),
+            meta: Some(meta(&format!("enrol-{portrait}"))),
+            subject: Some(subject(nik)),
             reference: Some(proto::put_request::Reference::Portrait(proto::Sample {
                 image,
             })),
@@ -194,9 +203,9 @@ fn verify_request(
         given_at: Some(std::time::SystemTime::now().into()),
     };
     proto::VerifyRequest {
-        meta: meta(id),
+        meta: Some(meta(id)),
         probe: Some(proto::Sample { image }),
-        reference: subject(nik).map(proto::verify_request::Reference::Subject),
+        reference: Some(proto::verify_request::Reference::Subject(subject(nik))),
         policy: String::new(),
         context: Some(proto::VerificationContext {
             purpose: proto::Purpose::Activation.into(),
@@ -259,9 +268,10 @@ async fn check_chain(channel: &Channel, steps: &mut Steps) -> Result<(), Failure
         }
     }
     let is_intact = findings == 0 && entries > 0;
-    let answer = match is_intact {
-        true => format!("intact: {entries} entries"),
-        false => format!("{findings} findings in {entries} entries"),
+    let answer = if is_intact {
+        format!("intact: {entries} entries")
+    } else {
+        format!("{findings} findings in {entries} entries")
     };
     steps.add("verify the chain", &answer, is_intact);
     Ok(())
@@ -319,15 +329,15 @@ fn cells(entry: &Entry) -> [String; 6] {
     ]
 }
 
-fn meta(id: &str) -> Option<proto::RequestMeta> {
-    Some(proto::RequestMeta {
+fn meta(id: &str) -> proto::RequestMeta {
+    proto::RequestMeta {
         request_id: id.to_owned(),
         ..Default::default()
-    })
+    }
 }
 
-fn subject(nik: &str) -> Option<proto::Subject> {
-    Some(proto::Subject {
+fn subject(nik: &str) -> proto::Subject {
+    proto::Subject {
         nik: nik.to_owned(),
-    })
+    }
 }

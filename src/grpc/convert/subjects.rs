@@ -40,7 +40,7 @@ pub fn activation(request: proto::VerifyRequest, caller: Caller, keys: &KeyRing)
             return Err(violations);
         }
     };
-    let context = context(request.context.unwrap_or_default(), &mut violations);
+    let context = context(&request.context.unwrap_or_default(), &mut violations);
     // At a counter somebody attends, and cannot decide the case that may come of it.
     if caller.role == Role::Operator && context.operator.is_none() {
         let why = "CHANNEL_REMOTE is not for operators";
@@ -50,7 +50,7 @@ pub fn activation(request: proto::VerifyRequest, caller: Caller, keys: &KeyRing)
         let why = format!("longer than {POLICY_CHARS_MAX} characters");
         violations.push(violation("policy", &why));
     }
-    let consent = request.consent.and_then(|it| consent(it, &mut violations));
+    let consent = request.consent.and_then(|it| consent(&it, &mut violations));
     let ask = Ask {
         caller,
         request_id: Text::fitted(&meta.request_id),
@@ -87,7 +87,7 @@ pub fn nik(subject: proto::Subject) -> Result<Nik, NikError> {
     Nik::parse(&Zeroizing::new(subject.nik))
 }
 
-fn context(context: proto::VerificationContext, violations: &mut Vec<Violation>) -> Context {
+fn context(context: &proto::VerificationContext, violations: &mut Vec<Violation>) -> Context {
     let purpose = match context.purpose() {
         proto::Purpose::Unspecified => {
             violations.push(unknown_value("context.purpose", context.purpose));
@@ -139,7 +139,7 @@ pub fn name(text: &str, field: &'static str, violations: &mut Vec<Violation>) ->
 }
 
 /// None: something of it is missing, so that nothing may be computed.
-fn consent(given: proto::ConsentRecord, violations: &mut Vec<Violation>) -> Option<GivenConsent> {
+fn consent(given: &proto::ConsentRecord, violations: &mut Vec<Violation>) -> Option<GivenConsent> {
     let basis = match given.basis() {
         proto::LegalBasis::Unspecified => return None,
         proto::LegalBasis::Consent => "CONSENT",

@@ -1,6 +1,6 @@
 //! Comparisons are counted: three a session, five a person a day, then people look.
 
-use padan::grpc::proto::{Decision, ReasonCode, VerifyRequest};
+use padan::grpc::proto::{self, Decision, ReasonCode, VerifyRequest};
 
 use super::{Office, reason};
 use crate::store::{Home, on_both};
@@ -15,7 +15,7 @@ on_both![
 
 fn in_session(id: &str, session: &str, probe: &str) -> VerifyRequest {
     let mut request = activation_request(id, WOMAN, probe);
-    request.context.as_mut().expect("is there").session = session.to_owned();
+    session.clone_into(&mut request.context.as_mut().expect("is there").session);
     request
 }
 
@@ -95,7 +95,7 @@ async fn of_many_at_once_no_more_than_the_limit_are_compared(home: &Home) {
         .join_all()
         .await
         .iter()
-        .map(|it| it.decision())
+        .map(proto::VerifyResponse::decision)
         .collect();
     let matches = decisions
         .iter()

@@ -77,7 +77,7 @@ async fn duty_9_another_body_under_a_used_id_is_refused(home: &Home) {
             let image = crate::support::portrait("person_a_1.jpg");
             request.probe = Some(crate::support::sample(image));
         },
-        &|request| request.context.as_mut().expect("is there").device = "other".to_owned(),
+        &|request| "other".clone_into(&mut request.context.as_mut().expect("is there").device),
         &|request| request.consent = None,
     ];
     for change in changed {
