@@ -19,14 +19,14 @@ use crate::support::enrolled::{
     MAN, STRANGER, WOMAN, activation_request, config_of, enrol, subject_of, template_of,
 };
 
-on_both![
+on_both!(
     duty_7_each_decision_has_its_reason_and_leaves_one_entry,
     duty_1_without_a_usable_consent_no_template_is_computed,
     duty_1_a_consent_withdrawn_before_it_was_used_or_for_another_purpose_is_none,
     duty_7_a_refused_picture_of_an_enrolled_subject_leaves_one_entry,
     duty_11_the_face_of_another_enrolled_subject_looks_like_a_strangers,
     a_blocked_subject_and_an_unknown_one_answer_in_the_same_shape,
-];
+);
 
 /// A server with the woman enrolled by the older portrait of person a, the man by that of b.
 pub struct Office {

@@ -18,7 +18,7 @@ use crate::support::enrolled::{
 };
 use crate::support::{ServerProcess, TestFolder, TestServer, padan, portrait};
 
-on_both![duties_2_and_3_nothing_of_a_person_is_left_in_any_file_log_or_metric];
+on_both!(duties_2_and_3_nothing_of_a_person_is_left_in_any_file_log_or_metric);
 
 /// A number that is no NIK, as somebody may mistype one.
 const MISTYPED: &str = "3171013299887766";

@@ -14,12 +14,12 @@ use crate::support::enrolled::{MAN, WOMAN, activation_request, config_of};
 use crate::support::postgres::Postgres;
 use crate::support::{TestFolder, TestServer, assert_says, config};
 
-on_both![
+on_both!(
     duty_4_swapped_rows_do_not_open_and_no_comparison_is_made,
     an_edited_template_does_not_open,
     other_keys_are_refused_at_the_start,
     duty_4_a_database_without_its_keys_yields_no_comparison,
-];
+);
 
 /// The woman's request fails, and nothing was compared or decided.
 async fn assert_nothing_is_decided(office: &Office, id: &str) {

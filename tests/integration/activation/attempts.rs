@@ -6,12 +6,12 @@ use super::{Office, reason};
 use crate::store::{Home, on_both};
 use crate::support::enrolled::{WOMAN, activation_request};
 
-on_both![
+on_both!(
     the_fourth_comparison_of_a_session_goes_to_people_and_costs_no_inference,
     the_sixth_comparison_of_a_day_goes_to_people_in_any_session,
     a_capture_of_poor_quality_costs_no_attempt,
     of_many_at_once_no_more_than_the_limit_are_compared,
-];
+);
 
 fn in_session(id: &str, session: &str, probe: &str) -> VerifyRequest {
     let mut request = activation_request(id, WOMAN, probe);

@@ -9,13 +9,13 @@ use super::Office;
 use crate::store::{Home, on_both};
 use crate::support::enrolled::{MAN, STRANGER, WOMAN, activation_request, subject_of};
 
-on_both![
+on_both!(
     duty_9_the_same_request_gets_the_same_answer_and_leaves_one_entry,
     the_same_request_sent_at_once_from_many_is_one_decision,
     duty_9_another_body_under_a_used_id_is_refused,
     an_answer_goes_with_the_subjects_key,
     a_decision_that_an_erasure_overtook_is_not_committed,
-];
+);
 
 /// What must be the same: all but what was seen on the way.
 fn told(mut response: proto::VerifyResponse) -> proto::VerifyResponse {

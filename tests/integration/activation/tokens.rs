@@ -10,11 +10,11 @@ use super::Office;
 use crate::store::{Home, on_both};
 use crate::support::enrolled::{WOMAN, activation_request, subject_of};
 
-on_both![
+on_both!(
     duty_9_a_token_is_redeemed_once_and_says_what_was_decided,
     duty_9_an_altered_token_or_one_from_another_device_is_refused,
     of_many_who_redeem_one_token_at_once_one_succeeds,
-];
+);
 
 impl Office {
     async fn redeem(
