@@ -46,7 +46,7 @@ pub struct OpenReference {
     pub version: u64,
     /// The subject's key, which also seals what is kept of this verification.
     pub key: Arc<SubjectKey>,
-    /// When that key was made, as [`Subject::keyed_us`].
+    /// When that key was made, as [`crate::store::Subject::keyed_us`].
     pub keyed_us: i64,
     /// The date of the portrait, `YYYY-MM-DD`; none when unknown.
     pub captured_on: Option<String>,
