@@ -140,8 +140,10 @@ fn exists(guard: &str) -> bool {
     if guard.contains('/') {
         let path = repository().join(guard);
         return std::fs::read_to_string(path).is_ok_and(|text| {
-            // The second makes tests for both databases.
-            text.contains("test]") || text.contains("on_both!(")
+            // The last makes tests for both databases.
+            ["test]", "::test(", "on_both!("]
+                .iter()
+                .any(|it| text.contains(it))
         });
     }
     let (module, test) = guard.split_once("::tests").unwrap_or((guard, ""));
