@@ -304,7 +304,9 @@ async fn trail(channel: &Channel) -> Result<Table, Failure> {
 
 fn cells(entry: &Entry) -> [String; 6] {
     let time = entry.time.to_string();
-    let subject = entry.subject.map(|subject| format!("{subject:.8}…"));
+    let digits = entry.subject.map(|subject| subject.to_string());
+    // Enough to tell three people apart.
+    let subject = digits.map(|digits| format!("{digits:.8}…"));
     let reasons: Vec<String> = entry.reasons.iter().map(ToString::to_string).collect();
     let detail = |name: &str| {
         let found = entry.details.iter().find(|(key, _)| key.as_str() == name);
