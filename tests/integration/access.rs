@@ -17,8 +17,8 @@ use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
 use self::certificates::{Certificates, directory};
+use crate::enrolled::config_of;
 use crate::store::{Home, name, on_both};
-use crate::support::enrolled::config_of;
 use crate::support::{
     ServerProcess, SharedServer, TestFolder, TestServer, assert_says, config, padan, retry_delay,
     run,

@@ -12,12 +12,12 @@ use padan::grpc::proto::{self, Decision, ReasonCode};
 use padan::records::Records;
 use padan::store::{EntryQuery, Selection, SetBlocked, WithdrawConsent};
 
+use crate::enrolled::{
+    MAN, STRANGER, WOMAN, activation_request, config_of, enrol, subject_of, template_of,
+};
 use crate::store::{Home, on_both};
 use crate::support::TestFolder;
 use crate::support::TestServer;
-use crate::support::enrolled::{
-    MAN, STRANGER, WOMAN, activation_request, config_of, enrol, subject_of, template_of,
-};
 
 on_both!(
     duty_7_each_decision_has_its_reason_and_leaves_one_entry,

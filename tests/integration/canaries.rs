@@ -12,10 +12,10 @@ use padan::grpc::proto::{self, face_verification_client::FaceVerificationClient}
 use tonic::transport::Channel;
 
 use crate::crash::configuration;
-use crate::store::{Home, on_both};
-use crate::support::enrolled::{
+use crate::enrolled::{
     MAN, STRANGER, WOMAN, activation_request, config_of, enrol, subject_of, template_of,
 };
+use crate::store::{Home, on_both};
 use crate::support::{ServerProcess, TestFolder, TestServer, padan, portrait};
 
 on_both!(duties_2_and_3_nothing_of_a_person_is_left_in_any_file_log_or_metric);

@@ -15,9 +15,9 @@ use padan::store::{Location, Store};
 use tonic::Code;
 use tonic::transport::Channel;
 
+use crate::enrolled::{WOMAN, activation_request, config_of, enrol, template_of};
 use crate::store::{Home, whole_chain};
 use crate::support::TestFolder;
-use crate::support::enrolled::{WOMAN, activation_request, config_of, enrol, template_of};
 use crate::support::{ServerProcess, TestServer, padan};
 
 const CLIENTS: usize = 4;

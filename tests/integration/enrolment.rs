@@ -27,8 +27,8 @@ use padan::verify::{Reference, Urgency, Verifier, VerifyTask};
 use time::OffsetDateTime;
 use tonic::{Request, Status};
 
+use crate::enrolled::{MAN, WOMAN, subject_of};
 use crate::store::{Home, name, on_both};
-use crate::support::enrolled::{MAN, WOMAN, subject_of};
 use crate::support::{bad_fields, config, jpeg, portrait, sample};
 
 on_both![

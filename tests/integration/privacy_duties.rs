@@ -18,12 +18,12 @@ use padan::trail::{ERASURES_FILE, Journal};
 use tokio_stream::StreamExt as _;
 use tonic::{Code, Status};
 
-use crate::store::{Home, on_both};
-use crate::support::TestFolder;
-use crate::support::people::{
+use crate::people::{
     CONTRACT, Made, NIKS, caller, decide, enrol, entries, folder, fresh_keys, from, hash, meta,
     records, refusal, subject,
 };
+use crate::store::{Home, on_both};
+use crate::support::TestFolder;
 
 on_both!(
     a_withdrawn_consent_holds_no_more,

@@ -10,8 +10,8 @@ use padan::grpc::proto::{
 use padan::store::Location;
 
 use crate::activation::reason;
+use crate::enrolled::{WOMAN, activation_request, config_of, enrol, template_of};
 use crate::store::{Home, name, whole_chain};
-use crate::support::enrolled::{WOMAN, activation_request, config_of, enrol, template_of};
 use crate::support::{TestFolder, TestServer};
 
 const WRITERS: [&str; 2] = ["replica-a", "replica-b"];

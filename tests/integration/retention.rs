@@ -8,8 +8,8 @@ use padan::retention::{self, Periods};
 use padan::store::{Expired, Retention};
 use time::{Duration, OffsetDateTime};
 
+use crate::people::{entries, fresh_keys, records};
 use crate::store::{Home, NOW, comparison, on_both, request, review, subject};
-use crate::support::people::{entries, fresh_keys, records};
 
 on_both!(
     what_is_due_goes_and_nothing_else,

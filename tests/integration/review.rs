@@ -15,10 +15,10 @@ use padan::token;
 use time::{Duration, OffsetDateTime};
 use tonic::{Code, Status};
 
-use crate::store::{Home, on_both};
-use crate::support::people::{
+use crate::people::{
     Made, NIKS, caller, decide, entries, fresh_keys, from, hash, meta, records, refusal,
 };
+use crate::store::{Home, on_both};
 
 on_both!(
     duty_10_an_office_sees_its_own_cases_only,
@@ -318,7 +318,7 @@ async fn nobody_asks_about_what_was_erased(home: &Home) {
     let whom = hash(&records, NIKS[0]);
     let erase = padan::store::Erase {
         subject: whom,
-        at_us: crate::support::people::now_us(),
+        at_us: crate::people::now_us(),
         entry: records.own_entry(Event::SubjectErased),
     };
     records.store().erase(erase).await.expect("erases");

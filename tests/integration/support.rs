@@ -1,8 +1,6 @@
 //! A server on a free port, a client, and the portraits.
 
 pub mod batching;
-pub mod enrolled;
-pub mod people;
 pub mod postgres;
 mod process;
 

@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 use tonic::Code;
 
 use crate::activation::Office;
+use crate::enrolled::{MAN, WOMAN, activation_request, config_of};
 use crate::store::{Home, on_both};
-use crate::support::enrolled::{MAN, WOMAN, activation_request, config_of};
 use crate::support::postgres::Postgres;
 use crate::support::{TestFolder, TestServer, assert_says, config};
 
@@ -109,8 +109,8 @@ async fn duty_4_a_database_without_its_keys_yields_no_comparison(home: &Home) {
     let server = TestServer::start(&config_of(home, &keys)).await;
     let activation = server.activation.clone().expect("references are kept");
     let verifier = activation.verifier();
-    let template = crate::support::enrolled::template_of(verifier, "person_a_1.jpg").await;
-    crate::support::enrolled::enrol(activation.records(), MAN, &template).await;
+    let template = crate::enrolled::template_of(verifier, "person_a_1.jpg").await;
+    crate::enrolled::enrol(activation.records(), MAN, &template).await;
     server.stop().await.expect("stops");
     // The right NIK key and another master key: the master key that is needed is named.
     let folder = keys.path().join("keys");
@@ -134,9 +134,8 @@ async fn duty_7_a_database_that_is_gone_releases_no_match_and_needs_no_hands() {
     store.database.acquire_timeout = std::time::Duration::from_millis(500);
     let padan = TestServer::start(&config).await;
     let activation = padan.activation.clone().expect("references are kept");
-    let template =
-        crate::support::enrolled::template_of(activation.verifier(), "person_a_1.jpg").await;
-    crate::support::enrolled::enrol(activation.records(), WOMAN, &template).await;
+    let template = crate::enrolled::template_of(activation.verifier(), "person_a_1.jpg").await;
+    crate::enrolled::enrol(activation.records(), WOMAN, &template).await;
     let request = activation_request("through", WOMAN, "person_a_2.jpg");
     server.stop();
     let refused = padan

@@ -3,8 +3,8 @@
 use padan::grpc::proto::{self, Decision, ReasonCode, VerifyRequest};
 
 use super::{Office, reason};
+use crate::enrolled::{WOMAN, activation_request};
 use crate::store::{Home, on_both};
-use crate::support::enrolled::{WOMAN, activation_request};
 
 on_both!(
     the_fourth_comparison_of_a_session_goes_to_people_and_costs_no_inference,

@@ -6,8 +6,8 @@ use padan::store::{CommitOutcome, DecisionRecord, Erase, RequestKey};
 use tonic::Code;
 
 use super::Office;
+use crate::enrolled::{MAN, STRANGER, WOMAN, activation_request, subject_of};
 use crate::store::{Home, on_both};
-use crate::support::enrolled::{MAN, STRANGER, WOMAN, activation_request, subject_of};
 
 on_both!(
     duty_9_the_same_request_gets_the_same_answer_and_leaves_one_entry,

@@ -7,8 +7,8 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::Office;
+use crate::enrolled::{WOMAN, activation_request, subject_of};
 use crate::store::{Home, on_both};
-use crate::support::enrolled::{WOMAN, activation_request, subject_of};
 
 on_both!(
     duty_9_a_token_is_redeemed_once_and_says_what_was_decided,

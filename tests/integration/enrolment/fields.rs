@@ -5,9 +5,9 @@ use padan::records::PORTRAIT;
 use tonic::Code;
 
 use super::{Desk, meta, put_of, put_ready};
+use crate::enrolled::WOMAN;
 use crate::store::{Home, on_both};
 use crate::support::bad_fields;
-use crate::support::enrolled::WOMAN;
 
 on_both![every_bad_field_is_named_and_nothing_is_stored];
 

@@ -15,8 +15,8 @@ use tonic::transport::{Channel, Server};
 use tonic::{Code, Request, Status};
 
 use super::{Desk, caller, faceless, ready, served, service, whom};
+use crate::enrolled::{MAN, WOMAN};
 use crate::store::{Home, on_both};
-use crate::support::enrolled::{MAN, WOMAN};
 use crate::support::{TestFolder, assert_says, eventually, padan, portrait, run, sample};
 
 on_both![

@@ -16,8 +16,8 @@ use tokio_stream::StreamExt as _;
 use tonic::Request;
 
 use super::{Desk, caller, put_of, put_ready, served};
+use crate::enrolled::{MAN, WOMAN, subject_of};
 use crate::store::{Home, name, on_both};
-use crate::support::enrolled::{MAN, WOMAN, subject_of};
 use crate::support::{TestFolder, portrait};
 
 on_both![

@@ -7,8 +7,8 @@ use tokio::task::JoinSet;
 use tonic::Code;
 
 use super::{Desk, called, faceless, meta, put_of, put_ready, served, service, whom};
+use crate::enrolled::{MAN, WOMAN};
 use crate::store::{Home, on_both};
-use crate::support::enrolled::{MAN, WOMAN};
 use crate::support::portrait;
 
 on_both![

@@ -10,8 +10,8 @@ use padan::records::{Enrolled, PORTRAIT};
 use padan::store::Erase;
 
 use super::{Desk, called, put_of, put_ready, served, service, verifier, whom};
+use crate::enrolled::{WOMAN, subject_of};
 use crate::store::{Home, on_both};
-use crate::support::enrolled::{WOMAN, subject_of};
 use crate::support::portrait;
 
 on_both![

@@ -17,9 +17,9 @@ use padan::verify::Urgency;
 use time::OffsetDateTime;
 
 use super::{Bureau, bureau, bureau_with};
+use crate::people::{NIKS, caller, enrol, entries, folder, fresh_keys, now_us};
 use crate::store::{Home, on_both};
 use crate::support;
-use crate::support::people::{NIKS, caller, enrol, entries, folder, fresh_keys, now_us};
 
 on_both!(
     duty_5_a_restored_backup_brings_nobody_back,

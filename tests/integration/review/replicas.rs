@@ -3,8 +3,8 @@
 use padan::audit::Event;
 
 use super::{ask, counter, made, next, service, wish};
+use crate::people::{entries, fresh_keys, records};
 use crate::store::{Home, on_both};
-use crate::support::people::{entries, fresh_keys, records};
 
 on_both!(
     two_reviewers_on_two_replicas_get_different_cases,

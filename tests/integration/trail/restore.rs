@@ -15,8 +15,8 @@ use padan::trail::{
 
 use super::tampering::unlock;
 use super::{Scene, WHOLE};
+use crate::people::{CONTRACT, enrol};
 use crate::store::{Home, name, on_both, subject};
-use crate::support::people::{CONTRACT, enrol};
 use crate::support::{padan, run};
 
 on_both!(

@@ -18,8 +18,8 @@ use padan::subject::{Nik, SubjectHash};
 use padan::verify::Verifier;
 use time::OffsetDateTime;
 
-use super::{TestFolder, config, portrait, sample};
 use crate::store::Home;
+use crate::support::{TestFolder, config, portrait, sample};
 
 /// Made-up people: a woman and a man of Central Jakarta, and one whom nobody enrolled.
 pub const WOMAN: &str = "3171014101900001";

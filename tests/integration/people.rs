@@ -18,8 +18,8 @@ use time::OffsetDateTime;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
-use super::TestFolder;
 use crate::store::{Home, name};
+use crate::support::TestFolder;
 
 /// Two people who do not exist.
 pub const NIKS: [&str; 2] = ["3174096112900001", "3174091708450002"];
