@@ -157,7 +157,7 @@ async fn a_consent_is_recorded_once_and_withdrawn(home: &Home) {
         Ok(Granted::Before(consent("c1")))
     );
     let mut other = consent("c1");
-    other.purpose = "PIN_RESET".to_owned();
+    "PIN_RESET".clone_into(&mut other.purpose);
     assert_eq!(grant(other).await, Ok(Granted::OtherConsent));
     let withdraw = |whom, id: Option<&str>| {
         store.withdraw_consent(WithdrawConsent {
