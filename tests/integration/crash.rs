@@ -147,7 +147,8 @@ async fn work(url: String, name: String, ledger: Ledger, is_over: Arc<AtomicBool
         };
         tell(None);
         let Ok(response) = verify(&channel, &id).await else {
-            continue;
+            // The server is gone.
+            return;
         };
         tell(Some((response.decision, response.result_token.clone())));
         if redeem(&channel, response.result_token).await.is_ok() {
