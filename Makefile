@@ -31,7 +31,7 @@ setup: ## install and fetch what building and running need
 setup-openvino: ## fetch ONNX Runtime with the OpenVINO provider (84 MB)
 	@$(SETUP) openvino
 
-demo: setup ## verify a genuine and an impostor pair through a real server; writes target/padan-demo.html
+demo: setup ## real portraits through real servers: pairs, then people enrolled and verified by NIK; writes target/padan-demo.html
 	@cargo build --release --locked
 	@cargo run --release --locked --quiet -- demo
 

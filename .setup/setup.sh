@@ -233,7 +233,7 @@ part_runtime() {
         ;;
     *)
         fail "set-up knows the ONNX Runtime library for Linux on x86_64 and aarch64, not for $(uname -sm)." \
-            "Install ONNX Runtime $ORT_VERSION yourself; README.md says how padan is told where it is."
+            "Install ONNX Runtime $ORT_VERSION yourself; docs/operating.md says how padan is told where it is."
         ;;
     esac
     if ! verified "$library" "$digest"; then

@@ -1,8 +1,8 @@
 //! The store filled with many subjects: what a row takes, and what reading and writing cost then.
 //!
 //! `make bench-scale ROWS=10000000` fills SQLite and a PostgreSQL of its own in turn, in a folder
-//! that is removed afterwards; docs/scale.md has the figures. The rows are filled in by SQL, not by
-//! the store: random keys and random sealed bytes of a template's length, as many as real ones.
+//! that is removed afterwards; docs/scale.md has what a row takes. The rows are filled in by SQL,
+//! not by the store: random keys and random sealed bytes of a template's length, as many as real ones.
 
 #![expect(
     clippy::expect_used,

@@ -1,7 +1,7 @@
 """A whole activation in Python: consent, verification by NIK, redeeming the result, and what to do about each decision.
 
-  python examples/activate.py --nik 3171014101900001 --selfie selfie.jpg
-  python examples/activate.py --nik … --selfie … --server padan.example:50051 --ca ca.pem --cert backend.pem --key backend.key
+  python3 examples/activate.py --nik 3171014101900001 --selfie selfie.jpg
+  python3 examples/activate.py --nik … --selfie … --server padan.example:50051 --ca ca.pem --cert backend.pem --key backend.key
 
 Needs grpcio and grpcio-reflection; the messages come from the server itself. Exit codes: 0 activated, 1 not activated (the
 output says what to do), 2 usage, 3 padan could not be asked.

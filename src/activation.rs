@@ -191,15 +191,6 @@ impl Activation {
         Some(self.records.keys().subject_hash(nik))
     }
 
-    async fn enrolled(
-        &self,
-        subject: SubjectHash,
-        policy: &str,
-    ) -> Result<Enrolled, ActivationError> {
-        let contract = &self.policy(policy)?.contract_id;
-        Ok(self.records.enrolled(subject, contract).await?)
-    }
-
     async fn decide(
         &self,
         ask: &Ask,
@@ -221,7 +212,8 @@ impl Activation {
         if !self.holds(ask, subject, consent).await? {
             return ended(ReasonCode::ConsentMissing);
         }
-        let reference = match self.enrolled(subject, &ask.policy).await? {
+        let enrolled = self.records.enrolled(subject, &policy.contract_id);
+        let reference = match enrolled.await? {
             Enrolled::Nothing => return ended(ReasonCode::ReferenceNotFound),
             Enrolled::Blocked => return ended(ReasonCode::NikStatusBlocked),
             Enrolled::NotSynced => return ended(ReasonCode::ReferenceNotSynced),
@@ -318,10 +310,7 @@ impl Activation {
 }
 
 fn request_key(ask: &Ask) -> RequestKey {
-    RequestKey {
-        caller: ask.caller.name.as_str().to_owned(),
-        id: ask.request_id.as_str().to_owned(),
-    }
+    RequestKey::new(&ask.caller.name, &ask.request_id)
 }
 
 /// Two callers may use the same name for a session.

@@ -22,7 +22,7 @@ use crate::decision::ReasonCode;
 use crate::embed::{ContractId, Template};
 use crate::pipeline::SampleTimes;
 use crate::records::{PORTRAIT, Records};
-use crate::store::{Claim, Reference, RequestKey, Stored, SubjectStatus};
+use crate::store::{Changed, Claim, Reference, RequestKey, Stored, SubjectStatus};
 use crate::subject::{Biodata, Nik, NikError, SubjectHash};
 use crate::verify::Verifier;
 
@@ -225,7 +225,10 @@ impl Enrolment {
         ask: &Ask,
     ) -> Result<(Standing, Option<Reference>), EnrolmentError> {
         let Some(subject) = self.subject(ask) else {
-            self.refuse_nik(ask, "status", None).await?;
+            // A question has no answer to be repeated: it takes no request id.
+            let mut entry = self.entry(Event::CallRefused, ask, "status");
+            entry.reasons = vec![Text::fitted(ReasonCode::NikMalformed.name())];
+            self.records.store().append(entry).await?;
             return Ok((Standing::NikMalformed, None));
         };
         let served = self.served()?;
@@ -294,21 +297,13 @@ impl Enrolment {
         let mut entry = self.records.entry(event, &ask.caller);
         entry.request = Some(ask.request_id.clone());
         entry.subject = self.subject(ask);
-        detail(&mut entry, "operation", operation);
+        entry.detail("operation", operation);
         entry
     }
 }
 
-fn detail(entry: &mut Entry, name: &str, value: &str) {
-    let (name, value) = (Text::fitted(name), Text::fitted(value));
-    entry.details.insert(name, value);
-}
-
 fn request_key(ask: &Ask) -> RequestKey {
-    RequestKey {
-        caller: ask.caller.name.as_str().to_owned(),
-        id: ask.request_id.as_str().to_owned(),
-    }
+    RequestKey::new(&ask.caller.name, &ask.request_id)
 }
 
 fn claim(ask: &Ask, answer: &Answer, at_us: i64) -> Claim {
@@ -317,6 +312,16 @@ fn claim(ask: &Ask, answer: &Answer, at_us: i64) -> Claim {
         body_digest: ask.body_digest,
         reply: answer.to_bytes(),
         at_us,
+    }
+}
+
+/// What is told of a change; none when it was stale.
+fn told(changed: Changed, answer: Answer) -> Result<Option<Answer>, EnrolmentError> {
+    match changed {
+        Changed::Done(_) => Ok(Some(answer)),
+        Changed::Stale => Ok(None),
+        Changed::Repeated(reply) => answered(&reply).map(Some),
+        Changed::OtherBody => Err(EnrolmentError::OtherBody),
     }
 }
 

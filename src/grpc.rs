@@ -70,4 +70,5 @@ pub use server::{
     CONNECTION_WINDOW_BYTES, Drained, Kept, STREAM_WINDOW_BYTES, STREAMS_MAX, ServeError, Served,
     serve,
 };
+pub use service::FaceVerificationService;
 pub use status::code_name;

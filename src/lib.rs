@@ -54,11 +54,12 @@
 //!
 //! ## Invariants, and the test that guards each
 //!
-//! - There is no 1:N search: no function takes one face and many (`tests/integration/tidy.rs`).
+//! - There is no 1:N search: no function takes one face and many
+//!   (`tests/integration/tidy/promises.rs`).
 //! - Domain modules do not know tonic, prost or ort; only [`model`] says `use ort`
 //!   (`tests/integration/tidy.rs`).
 //! - Only [`store`] knows sqlx (`tests/integration/tidy.rs`). What it answered is durable, with its
-//!   entry in the audit trail (`tests/integration/store/failures.rs`).
+//!   entry in the audit trail (`tests/integration/crash.rs`).
 //! - Only [`decision`] compares a similarity with a threshold (`tests/integration/tidy.rs`).
 //! - An embedding has unit length (`embed::tests`); scores of two contracts are never compared
 //!   (`compare::tests::two_contracts_never_compare`).
@@ -75,7 +76,7 @@
 //!   `subject::nik::tests`).
 //! - A decision about a subject is told only once it is durable, and was made of what still stands
 //!   then (`tests/integration/activation/repetition.rs`, `tests/integration/crash.rs`).
-//! - Without a recorded consent no template is computed (`tests/integration/activation.rs`).
+//! - Without a consent that holds no template is computed (`tests/integration/activation.rs`).
 //! - Rows that were swapped or changed, and other keys, open nothing
 //!   (`tests/integration/tampering.rs`); nothing of a person is left in any file of a killed server
 //!   (`tests/integration/canaries.rs`).

@@ -14,7 +14,9 @@ use tokio::sync::mpsc;
 use crate::access::Caller;
 use crate::audit::{Entry, Event, Text, Timestamp};
 use crate::records::Records;
-use crate::store::{Erase, Erasure, Once, OnceOutcome, RequestKey, StoreError, WithdrawConsent};
+use crate::store::{
+    Claim, Erase, Erasure, Once, OnceOutcome, RequestKey, StoreError, WithdrawConsent,
+};
 use crate::subject::SubjectHash;
 use crate::trail::{Journal, JournalError};
 
@@ -116,8 +118,7 @@ impl Privacy {
         let now = Timestamp::now();
         let mut entry = self.entry(Event::ConsentChanged, asked, now);
         let which = consent.map_or("all", Text::as_str);
-        let detail = (Text::fitted("withdrawn"), Text::fitted(which));
-        entry.details.extend([detail]);
+        entry.detail("withdrawn", which);
         let change = WithdrawConsent {
             subject: asked.subject,
             id: consent.map(|id| id.as_str().to_owned()),
@@ -158,21 +159,21 @@ impl Privacy {
             entry: self.entry(Event::SubjectErased, asked, now),
         };
         let once = self.once(asked, ["Erase", ""], now, change);
-        let erasure = |time: Timestamp| Erasure {
+        let erasure = |at_us| Erasure {
             subject: asked.subject,
-            at_us: time.microseconds(),
+            at_us,
         };
         let (time, keys, references) = match self.records.store().erase_once(once).await? {
             OnceOutcome::Now(erased) => {
-                erasures::note(&self.journal, erasure(now)).await?;
+                erasures::note(&self.journal, erasure(erased.at_us)).await?;
                 (now, u64::from(erased.had_key), erased.references)
             }
             OnceOutcome::Before { reply, counts } => {
-                let time = time(&reply)?;
-                // The journal may have failed the first time.
-                erasures::note_once(&self.journal, erasure(time)).await?;
                 let count = |at: usize| counts.get(at).copied().unwrap_or_default();
-                (time, count(0), count(1))
+                // The journal may have failed the first time.
+                let listed = erasure(count(2).cast_signed());
+                erasures::note_once(&self.journal, listed).await?;
+                (time(&reply)?, count(0), count(1))
             }
             OnceOutcome::OtherBody => return Err(PrivacyError::OtherBody),
         };
@@ -215,17 +216,14 @@ impl Privacy {
     fn once<C>(&self, asked: &Asked, body: [&str; 2], now: Timestamp, change: C) -> Once<C> {
         let [method, consent] = body.map(str::as_bytes);
         let parts = [method, asked.subject.as_bytes().as_slice(), consent];
-        Once {
-            request: RequestKey {
-                caller: asked.caller.name.as_str().to_owned(),
-                id: asked.request_id.as_str().to_owned(),
-            },
+        let claim = Claim {
+            request: RequestKey::new(&asked.caller.name, &asked.request_id),
             body_digest: self.records.keys().body_digest(&parts),
             at_us: now.microseconds(),
             // No personal data: it outlives the subject's key.
             reply: now.microseconds().to_be_bytes().to_vec(),
-            change,
-        }
+        };
+        Once { claim, change }
     }
 
     fn receipt(

@@ -224,6 +224,7 @@ impl Records {
     ) -> Result<T, RecordsError> {
         let keys = Arc::clone(&self.keys);
         let done = tokio::task::spawn_blocking(move || work(&keys));
-        done.await.map_err(|_| StoreError::Closed)?
+        done.await
+            .map_err(|_| StoreError::Internal("keys".to_owned()))?
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
 
-use crate::audit::{Event, Text};
+use crate::audit::Event;
 use crate::records::Records;
 use crate::store::{Expired, Retention, StoreError};
 
@@ -27,9 +27,6 @@ pub struct Periods {
 
 /// Uses of tokens are remembered for this long after they expired: clocks of replicas differ.
 const TOKENS: Duration = Duration::hours(1);
-
-/// How often to look.
-pub const INTERVAL: std::time::Duration = std::time::Duration::from_hours(1);
 
 impl Default for Periods {
     fn default() -> Self {
@@ -82,8 +79,9 @@ pub async fn sweep(
         ("reviews", expired.reviews),
         ("attempts", expired.attempts),
     ];
-    let details = counts.map(|(name, n)| (Text::fitted(name), Text::fitted(&n.to_string())));
-    entry.details.extend(details);
+    for (name, count) in counts {
+        entry.detail(name, &count.to_string());
+    }
     records.store().append(entry).await?;
     Ok(expired)
 }

@@ -17,7 +17,7 @@ use crate::decision::{Decision, ReasonCode, ReviewVerdict};
 use crate::keys::{self, Binding, NONCE_BYTES, SealError, Sealed};
 use crate::records::Records;
 use crate::store::{
-    DecideReview, NextReview, Once, OnceOutcome, RequestKey, Review, ReviewOutcome,
+    Claim, DecideReview, NextReview, Once, OnceOutcome, RequestKey, Review, ReviewOutcome,
 };
 use crate::subject::SubjectHash;
 use crate::token::{self, Claims};
@@ -204,14 +204,14 @@ impl Reviews {
         let now = Timestamp::now();
         let token = self.token(&review, judgement.verdict)?;
         let subject = review.case.subject;
-        let once = Once {
-            request: RequestKey {
-                caller: desk.caller.name.as_str().to_owned(),
-                id: judgement.request_id.as_str().to_owned(),
-            },
+        let claim = Claim {
+            request: RequestKey::new(&desk.caller.name, &judgement.request_id),
             body_digest: self.body_digest(judgement),
             at_us: now.microseconds(),
             reply: self.seal(&subject, &judgement.request_id, &token)?,
+        };
+        let once = Once {
+            claim,
             change: self.change(judgement, &review, now),
         };
         let refusal = match store.decide_review_once(once).await? {
@@ -239,8 +239,8 @@ impl Reviews {
         entry.decision = Some(Text::fitted(judgement.verdict.name()));
         entry.purpose = Some(Text::fitted(&review.case.purpose));
         entry.device = Some(Text::fitted(&review.case.device));
-        detail(&mut entry, "evidence", &evidence);
-        detail(&mut entry, "decided_request", &review.request.id);
+        entry.detail("evidence", &evidence);
+        entry.detail("decided_request", &review.request.id);
         DecideReview {
             id: judgement.case.as_str().to_owned(),
             office: desk.office.as_str().to_owned(),
@@ -331,14 +331,14 @@ impl Reviews {
         entry.operator = Some(desk.reviewer.clone());
         if let Some(judgement) = judgement {
             entry.request = Some(judgement.request_id.clone());
-            detail(&mut entry, "review", judgement.case.as_str());
+            entry.detail("review", judgement.case.as_str());
         }
         entry
     }
 
     fn refused(&self, method: &str, desk: &Desk, judgement: Option<&Judgement>) -> Entry {
         let mut entry = self.entry(Event::CallRefused, desk, judgement);
-        detail(&mut entry, "method", &format!("Review/{method}"));
+        entry.detail("method", &format!("Review/{method}"));
         entry
     }
 
@@ -350,11 +350,6 @@ impl Reviews {
             Err(error) => error.into(),
         }
     }
-}
-
-fn detail(entry: &mut Entry, name: &str, value: &str) {
-    let detail = (Text::fitted(name), Text::fitted(value));
-    entry.details.extend([detail]);
 }
 
 fn names(evidence: &[EvidenceKind]) -> String {

@@ -60,7 +60,7 @@ pub struct Ask {
     pub caller: Caller,
     /// The caller's id of the request.
     pub request_id: Text,
-    /// Keyed digest of the whole request.
+    /// Keyed digest of all that the decision depends on.
     pub body_digest: [u8; 32],
     /// Whom to verify.
     pub nik: Result<Nik, NikError>,

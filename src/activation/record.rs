@@ -140,18 +140,13 @@ impl Maker<'_> {
             entry.reference_version = Some(reference.version);
             entry.contracts = vec![Text::fitted(self.policy.contract_id.as_str())];
         }
-        let mut detail = |name: &str, value: &str| {
-            entry
-                .details
-                .insert(Text::fitted(name), Text::fitted(value));
-        };
-        detail("session", context.session.as_str());
+        entry.detail("session", context.session.as_str());
         if let Some(consent) = &self.ask.consent {
-            detail("consent", consent.id.as_str());
-            detail("consent_basis", consent.basis.as_str());
-            detail("consent_notice", consent.notice_version.as_str());
+            entry.detail("consent", consent.id.as_str());
+            entry.detail("consent_basis", consent.basis.as_str());
+            entry.detail("consent_notice", consent.notice_version.as_str());
             // A time out of the calendar was refused before.
-            detail(
+            entry.detail(
                 "consent_given",
                 &consent.given_at.format(&Rfc3339).unwrap_or_default(),
             );
@@ -209,8 +204,14 @@ impl Maker<'_> {
     fn consent(&self) -> Option<Consent> {
         let subject: SubjectHash = self.progress.subject?;
         let given = self.ask.consent.as_ref()?;
-        let is_missing = |reason: &ReasonCode| *reason == ReasonCode::ConsentMissing;
-        if self.progress.verdict.reasons.iter().any(is_missing) {
+        // Both end a verification before the consent was looked at.
+        let is_unchecked = |reason: &ReasonCode| {
+            matches!(
+                reason,
+                ReasonCode::ConsentMissing | ReasonCode::OperatorNotAllowed
+            )
+        };
+        if self.progress.verdict.reasons.iter().any(is_unchecked) {
             return None;
         }
         Some(consent_of(self.ask, subject, given))

@@ -106,8 +106,5 @@ fn describe(entry: &mut Entry, claims: &Claims) {
     entry.office = present(&claims.office);
     entry.operator = present(&claims.operator);
     entry.purpose = present(&claims.purpose);
-    entry.details.insert(
-        Text::fitted("decided_request"),
-        Text::fitted(&claims.request_id),
-    );
+    entry.detail("decided_request", &claims.request_id);
 }

@@ -63,6 +63,27 @@ impl Event {
     ];
 }
 
+impl Event {
+    /// Its name in the trail.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Verification => "VERIFICATION",
+            Self::Review => "REVIEW",
+            Self::ReferenceChanged => "REFERENCE_CHANGED",
+            Self::PolicyChanged => "POLICY_CHANGED",
+            Self::KeysChanged => "KEYS_CHANGED",
+            Self::TokenRedeemed => "TOKEN_REDEEMED",
+            Self::ConsentChanged => "CONSENT_CHANGED",
+            Self::SubjectErased => "SUBJECT_ERASED",
+            Self::RetentionEnded => "RETENTION_ENDED",
+            Self::TrailRead => "TRAIL_READ",
+            Self::CallRefused => "CALL_REFUSED",
+            Self::ServiceChanged => "SERVICE_CHANGED",
+        }
+    }
+}
+
 /// Who acted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -232,6 +253,11 @@ impl Entry {
             time,
             writer,
         }
+    }
+
+    /// Adds a detail; both are made to fit, see [`Text::fitted`].
+    pub fn detail(&mut self, name: &str, value: &str) {
+        self.details.insert(Text::fitted(name), Text::fitted(value));
     }
 
     /// The canonical text.

@@ -56,6 +56,7 @@ fn verify(args: &AuditVerifyArgs) -> Outcome {
     let report = if remote::is_url(&args.source) {
         check_there(args, key)?
     } else {
+        refuse_options_of_servers(args)?;
         check(Path::new(&args.source), key)?
     };
     if args.json {
@@ -71,6 +72,21 @@ fn verify(args: &AuditVerifyArgs) -> Outcome {
     } else {
         ExitCode::from(ANSWER_NO)
     })
+}
+
+/// Left out silently, `--until` would pass for a check of a part, `--save` for a copy.
+fn refuse_options_of_servers(args: &AuditVerifyArgs) -> Result<(), Failure> {
+    let mut given = args.save.iter().map(|_| "--save").collect::<Vec<_>>();
+    given.extend(args.part.given());
+    given.extend(args.tls.given());
+    if given.is_empty() {
+        return Ok(());
+    }
+    let given = given.join(", ");
+    Err(Failure::Usage(format!(
+        "{given}: such options are for a server's URL, and {} is a file",
+        args.source
+    )))
 }
 
 /// A key as typed, or in a file.
@@ -235,4 +251,36 @@ fn as_json(source: &str, report: &ExportReport) -> serde_json::Value {
         "findings": report.all_findings().map(finding).collect::<Vec<_>>(),
         "more_findings": more_findings(report),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::config::{Args, Command};
+
+    #[test]
+    fn options_of_servers_are_refused_beside_a_file() {
+        for (given, named) in [
+            ("--save s.jsonl", "--save"),
+            ("--writer a", "--writer"),
+            ("--from 2026-11-22T09:30:00Z", "--from"),
+            ("--until 2026-11-22T09:30:00Z", "--until"),
+            ("--ca ca.pem", "--ca"),
+            ("--certificate c.pem --key k.pem", "--certificate, --key"),
+        ] {
+            let words = "padan audit verify trail.jsonl".split(' ');
+            let args = Args::try_parse_from(words.chain(given.split(' '))).expect("parses");
+            let Command::Audit(command) = args.command else {
+                panic!("{given}: another command");
+            };
+            // Before the file is looked for: there is none.
+            let Err(Failure::Usage(text)) = run(&command) else {
+                panic!("{given} is not refused as usage");
+            };
+            let said = format!("{named}: such options are for a server's URL");
+            assert!(text.starts_with(&said), "{text}");
+        }
+    }
 }

@@ -1,18 +1,20 @@
 //! Asking for a verification or an assessment: here, or at a server. Both give the wire's response,
 //! so that everything after is the same.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
+use zeroize::Zeroizing;
 
 use super::Failure;
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{ClientTlsArgs, Config};
 use crate::engine::Class;
 use crate::grpc::proto::face_verification_client::FaceVerificationClient;
-use crate::grpc::{self, proto};
+use crate::grpc::{self, ClientTls, proto};
 use crate::sample::SampleRole;
 use crate::verify::{Reference, Urgency, VerifyError, VerifyTask, reasons_for};
 
@@ -35,18 +37,52 @@ pub async fn connect(url: &str) -> Result<FaceVerificationClient<Channel>, Failu
 
 /// A connection to a server.
 pub async fn channel(url: &str) -> Result<Channel, Failure> {
-    let endpoint = grpc::endpoint(url).map_err(|error| Failure::Usage(error.to_string()))?;
-    connected(url, endpoint).await
+    channel_with(url, &ClientTlsArgs::default()).await
 }
 
-/// A connection to the server at `url`.
-pub async fn connected(url: &str, endpoint: Endpoint) -> Result<Channel, Failure> {
+/// A connection to a server, with certificates from the command line.
+pub async fn channel_with(url: &str, tls: &ClientTlsArgs) -> Result<Channel, Failure> {
+    let given = tls.given();
+    // Whoever gives them means to be encrypted.
+    if !given.is_empty() && url.starts_with("http://") {
+        let given = given.join(", ");
+        let text = format!("{given}: such options are for https://, and {url} is not encrypted");
+        return Err(Failure::Usage(text));
+    }
+    let endpoint = grpc::endpoint_with(url, client_tls(tls)?);
+    let endpoint = endpoint.map_err(|error| Failure::Usage(error.to_string()))?;
     let connected = endpoint.connect_timeout(TIMEOUT).connect().await;
     connected.map_err(|_| {
         Failure::Technical(format!(
             "no server answers at {url}: is `padan serve` running there?"
         ))
     })
+}
+
+fn client_tls(args: &ClientTlsArgs) -> Result<ClientTls, Failure> {
+    let read = |path: &Path| {
+        let cannot = |error| Failure::Usage(format!("cannot read {}: {error}", path.display()));
+        std::fs::read(path).map_err(cannot)
+    };
+    let identity = match (&args.certificate, &args.key) {
+        (Some(certificate), Some(key)) => Some((read(certificate)?, Zeroizing::new(read(key)?))),
+        _ => None,
+    };
+    Ok(ClientTls {
+        authority: args.ca.as_deref().map(read).transpose()?,
+        identity,
+    })
+}
+
+/// The limits that a server has for samples.
+pub async fn limits(channel: Channel) -> Result<proto::Limits, Failure> {
+    let mut request = Request::new(proto::GetServiceInfoRequest {});
+    request.set_timeout(TIMEOUT);
+    let mut client = FaceVerificationClient::new(channel);
+    let info = client.get_service_info(request).await;
+    let info = info.map_err(|status| from_status(&status))?.into_inner();
+    let unsaid = || Failure::Technical("the server does not say its limits".to_owned());
+    info.limits.ok_or_else(unsaid)
 }
 
 /// Verifies a pair at a server.

@@ -2,36 +2,35 @@
 
 mod list;
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
-use tonic::{Status, Streaming};
+use tonic::Streaming;
 
 use self::list::{Line, List};
-use super::{ANSWER_NO, Failure, Outcome};
+use super::{ANSWER_NO, Failure, Outcome, client};
 use crate::config::ImportArgs;
+use crate::grpc::proto;
 use crate::grpc::proto::enrollment_client::EnrollmentClient;
 use crate::grpc::proto::import_request::Message;
 use crate::grpc::proto::import_response::Message as Told;
-use crate::grpc::{self, proto};
 
 /// Rows that are read ahead of the server.
 const READ_AHEAD: usize = 2;
 
-/// Longest time until a server answers at all.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Refused lines that are named on the terminal.
 const SHOWN_MAX: usize = 20;
+
+/// First line of the file of refused lines.
+const REFUSED_HEADING: &str = "line,reasons";
 
 pub fn run(args: &ImportArgs) -> Outcome {
     let list = List::open(&args.list)?;
@@ -58,7 +57,7 @@ pub fn run(args: &ImportArgs) -> Outcome {
 }
 
 fn digest_of(path: &Path) -> Result<String, Failure> {
-    let file = std::fs::File::open(path)?;
+    let file = File::open(path)?;
     Ok(crate::digest::sha256_hex_of(file)?)
 }
 
@@ -75,20 +74,6 @@ struct Book {
 
 impl Book {
     fn open(args: &ImportArgs) -> Result<Self, Failure> {
-        let mut file: Option<Box<dyn Write>> = None;
-        if let Some(path) = &args.refused {
-            file = Some(if path == Path::new("-") {
-                Box::new(std::io::stdout())
-            } else {
-                let made = std::fs::File::create(path);
-                let named =
-                    |error| Failure::Usage(format!("cannot write {}: {error}", path.display()));
-                Box::new(std::io::BufWriter::new(made.map_err(named)?))
-            });
-        }
-        if let Some(file) = &mut file {
-            writeln!(file, "line,reasons")?;
-        }
         let bar = ProgressBar::new(std::fs::metadata(&args.list)?.len());
         let style = "{bar:30} {percent}%, {elapsed}, {msg}";
         if let Ok(style) = ProgressStyle::with_template(style) {
@@ -99,9 +84,18 @@ impl Book {
             refused: 0,
             done_before: 0,
             shown: Vec::new(),
-            file,
+            file: None,
             bar,
         })
+    }
+
+    /// Begins after `done_to`. The file is opened only now: of the lines before, it has the only
+    /// account, which a server that does not answer must not cost.
+    fn begin(&mut self, args: &ImportArgs, done_to: u64) -> Result<(), Failure> {
+        self.done_before = done_to;
+        let file = args.refused.as_deref();
+        self.file = file.map(|path| open_refused(path, done_to)).transpose()?;
+        Ok(())
     }
 
     fn refuse(&mut self, line: u64, why: &str) -> Result<(), Failure> {
@@ -153,7 +147,10 @@ impl Book {
         let mut lines = Vec::new();
         if self.done_before > 0 {
             let to = self.done_before;
-            lines.push(format!("lines up to {to} were done by an earlier call"));
+            lines.push(format!(
+                "lines up to {to} were done by an earlier call; those refused then are not tried \
+                 again: give a new --import-id to try them"
+            ));
         }
         lines.push(format!("{} stored, {} refused", self.stored, self.refused));
         let shown = self.shown.iter();
@@ -165,6 +162,28 @@ impl Book {
         super::print(&lines.join("\n"));
         Ok(())
     }
+}
+
+/// The file of refused lines: a new one, or after lines of an earlier call its continuation.
+fn open_refused(path: &Path, done_to: u64) -> Result<Box<dyn Write>, Failure> {
+    if path == Path::new("-") {
+        let mut out = std::io::stdout();
+        writeln!(out, "{REFUSED_HEADING}")?;
+        return Ok(Box::new(out));
+    }
+    let named = |error| Failure::Usage(format!("cannot write {}: {error}", path.display()));
+    let file = if done_to > 0 {
+        File::options().append(true).create(true).open(path)
+    } else {
+        File::create(path)
+    };
+    let file = file.map_err(named)?;
+    let is_empty = file.metadata().map_err(named)?.len() == 0;
+    let mut file = BufWriter::new(file);
+    if is_empty {
+        writeln!(file, "{REFUSED_HEADING}")?;
+    }
+    Ok(Box::new(file))
 }
 
 fn why(result: &proto::ImportResult) -> String {
@@ -197,7 +216,8 @@ async fn import(
     import_id: &str,
     book: &mut Book,
 ) -> Result<(), Failure> {
-    let mut client = connect(args).await?;
+    let channel = client::channel_with(&args.server, &args.tls).await?;
+    let portrait_bytes_max = client::limits(channel.clone()).await?.image_bytes_max;
     let (rows, requests) = mpsc::channel(READ_AHEAD);
     let start = proto::ImportRequest {
         message: Some(Message::Start(proto::ImportStart {
@@ -211,16 +231,18 @@ async fn import(
     let (begin, begun) = oneshot::channel();
     let reader = {
         let aside = Arc::clone(&aside);
-        tokio::task::spawn_blocking(move || read(list, begun, &rows, &aside))
+        tokio::task::spawn_blocking(move || read(list, portrait_bytes_max, begun, &rows, &aside))
     };
+    let mut client = EnrollmentClient::new(channel);
     let answers = client.import(ReceiverStream::new(requests)).await;
-    let answers = answers.map_err(|status| from_status(&status))?.into_inner();
-    follow(answers, begin, &aside, book).await?;
+    let answers = answers.map_err(|status| client::from_status(&status))?;
+    follow(args, answers.into_inner(), begin, &aside, book).await?;
     drop(reader.await);
     take_aside(&aside, book)
 }
 
 async fn follow(
+    args: &ImportArgs,
     mut answers: Streaming<proto::ImportResponse>,
     begin: oneshot::Sender<u64>,
     aside: &SharedAside,
@@ -228,10 +250,13 @@ async fn follow(
 ) -> Result<(), Failure> {
     let mut begin = Some(begin);
     while let Some(answer) = answers.next().await {
-        match answer.map_err(|status| from_status(&status))?.message {
+        match answer
+            .map_err(|status| client::from_status(&status))?
+            .message
+        {
             Some(Told::Started(started)) => {
-                book.done_before = started.done_to;
                 if let Some(begin) = begin.take() {
+                    book.begin(args, started.done_to)?;
                     // Without a reader there are no rows, which it says itself.
                     let _ = begin.send(started.done_to);
                 }
@@ -259,6 +284,7 @@ fn take_aside(aside: &SharedAside, book: &mut Book) -> Result<(), Failure> {
 /// Reads rows until nobody takes them any more.
 fn read(
     mut list: List,
+    portrait_bytes_max: u64,
     begun: oneshot::Receiver<u64>,
     rows: &mpsc::Sender<proto::ImportRequest>,
     aside: &SharedAside,
@@ -267,7 +293,7 @@ fn read(
         return;
     };
     loop {
-        let line = list.next(done_to);
+        let line = list.next(done_to, portrait_bytes_max);
         let row = {
             let mut aside = aside.lock().unwrap_or_else(PoisonError::into_inner);
             aside.position = list.position;
@@ -291,40 +317,5 @@ fn read(
         if rows.blocking_send(request).is_err() {
             return;
         }
-    }
-}
-
-async fn connect(args: &ImportArgs) -> Result<EnrollmentClient<Channel>, Failure> {
-    let url = &args.server;
-    let mut endpoint = grpc::endpoint(url).map_err(|error| Failure::Usage(error.to_string()))?;
-    if args.tls_ca.is_some() || args.tls_certificate.is_some() {
-        let mut tls = ClientTlsConfig::new();
-        tls = match &args.tls_ca {
-            Some(path) => tls.ca_certificate(Certificate::from_pem(super::read_sample(path)?)),
-            None => tls.with_native_roots(),
-        };
-        if let (Some(certificate), Some(key)) = (&args.tls_certificate, &args.tls_key) {
-            let (certificate, key) = (super::read_sample(certificate)?, super::read_sample(key)?);
-            tls = tls.identity(Identity::from_pem(certificate, key));
-        }
-        let wrong = |_| Failure::Usage("the certificate, key or authority is none".to_owned());
-        endpoint = endpoint.tls_config(tls).map_err(wrong)?;
-    }
-    let connected = endpoint.connect_timeout(CONNECT_TIMEOUT).connect().await;
-    let channel = connected.map_err(|_| {
-        Failure::Technical(format!(
-            "no server answers at {url}: is `padan serve` running there?"
-        ))
-    })?;
-    Ok(EnrollmentClient::new(channel))
-}
-
-fn from_status(status: &Status) -> Failure {
-    match status.code() {
-        tonic::Code::InvalidArgument => Failure::Usage(status.message().to_owned()),
-        code => Failure::Technical(format!(
-            "the server answered {code:?}: {}",
-            status.message()
-        )),
     }
 }

@@ -6,13 +6,14 @@ use super::client::{self, Pair};
 use super::{ANSWER_NO, Failure, Outcome};
 use crate::config::{Config, VerifyArgs};
 use crate::grpc::proto;
+use crate::grpc::proto::face_verification_client::FaceVerificationClient;
 use crate::report::{self, Comparison};
 
 /// At a server.
 pub fn run_there(args: &VerifyArgs, url: &str) -> Outcome {
     let pair = read_pair(args)?;
     let response = super::runtime()?.block_on(async {
-        let mut client = client::connect(url).await?;
+        let mut client = FaceVerificationClient::new(client::channel_with(url, &args.tls).await?);
         client::verify_there(&mut client, &pair, &args.policy).await
     })?;
     show(args, pair, response)
@@ -20,6 +21,13 @@ pub fn run_there(args: &VerifyArgs, url: &str) -> Outcome {
 
 /// On this machine.
 pub fn run_here(args: &VerifyArgs, config: &Config) -> Outcome {
+    let given = args.tls.given();
+    if !given.is_empty() {
+        let given = given.join(", ");
+        return Err(Failure::Usage(format!(
+            "{given}: such options are for a --server"
+        )));
+    }
     let pair = read_pair(args)?;
     let app = client::start_small(config)?;
     let verification = client::verify_here(&app, &pair, &args.policy);

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod client;
 mod import;
 mod keys;
 mod load;
@@ -10,8 +11,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
-pub use audit::{AuditCommand, AuditExportArgs, AuditVerifyArgs, ClientTlsArgs, TrailPartArgs};
+pub use audit::{AuditCommand, AuditExportArgs, AuditVerifyArgs, TrailPartArgs};
+pub use client::ClientTlsArgs;
 pub use import::ImportArgs;
 pub use keys::{CertsCommand, CertsDevArgs, KeysCommand, KeysFolder};
 pub use load::{LoadArgs, LoadClass, LoadMode};
@@ -80,7 +84,8 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Put load on a server and measure throughput and latency
     Load(LoadArgs),
-    /// Enrol the portraits that a CSV file lists; exit code 0: all stored, 1: some were refused
+    /// Enrol the portraits that a CSV file lists; exit code 0: all lines of this call are stored,
+    /// 1: some were refused
     Import(ImportArgs),
     /// Make, rotate or show the keys of enrolment, evidence and tokens
     #[command(subcommand)]
@@ -94,7 +99,7 @@ pub enum Command {
     /// Bring the audit trail of a restored backup back to service
     #[command(subcommand)]
     Trail(TrailCommand),
-    /// Start a server, verify a genuine and an impostor pair over gRPC, show the result
+    /// Start servers, verify pairs, then enrol and verify people by NIK over gRPC, show the result
     Demo(DemoArgs),
 }
 
@@ -116,9 +121,12 @@ pub struct VerifyArgs {
     pub probe: PathBuf,
     /// The enrolled side
     pub reference: PathBuf,
-    /// Ask this server (http://HOST:PORT) instead of working here
+    /// Ask this server (http://HOST:PORT or https://HOST:PORT) instead of working here
     #[arg(long, value_name = "URL")]
     pub server: Option<String>,
+    /// How to call the server.
+    #[command(flatten)]
+    pub tls: ClientTlsArgs,
     /// Policy to decide by [default: activation]
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     pub policy: String,
@@ -201,4 +209,10 @@ pub struct DemoArgs {
         default_value = "target/padan-demo.html"
     )]
     pub report: PathBuf,
+}
+
+/// A moment as typed.
+fn rfc3339(text: &str) -> Result<OffsetDateTime, String> {
+    let moment = OffsetDateTime::parse(text, &Rfc3339);
+    moment.map_err(|_| "takes a time, for example 2026-01-31T00:00:00Z".to_owned())
 }

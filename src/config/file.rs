@@ -272,7 +272,31 @@ impl ConfigFile {
         };
         let text = std::fs::read_to_string(path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+        let mut file: Self =
+            toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        if let Some(folder) = path.parent() {
+            file.resolve(folder);
+        }
+        Ok(file)
+    }
+
+    /// Paths in the file are relative to its folder: it means the same wherever padan is started.
+    fn resolve(&mut self, folder: &Path) {
+        let paths = [
+            &mut self.runtime_library,
+            &mut self.models.folder,
+            &mut self.models.calibration,
+            &mut self.server.tls_certificate,
+            &mut self.server.tls_key,
+            &mut self.access.client_ca,
+            &mut self.keys.folder,
+            &mut self.trail.journal,
+        ];
+        let database = self.store.as_mut().map(|store| &mut store.file);
+        for path in paths.into_iter().chain(database).flatten() {
+            // An absolute one stays as it is.
+            *path = folder.join(&*path);
+        }
     }
 
     /// The policies; `activation` at an FMR of 1 in 10,000 when the file has none.

@@ -1,5 +1,5 @@
-//! `[store]` and `[verification]`: whether references are kept, where, and the limits of a
-//! verification by NIK.
+//! `[store]`, `[verification]` and `[enrolment]`: whether references are kept, where, and the
+//! limits of a verification by NIK.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -125,6 +125,10 @@ pub(super) fn limits(table: &VerificationTable, mistakes: &mut Vec<String>) -> L
     }
     if !(-720..=840).contains(&table.day_offset_min) {
         mistakes.push("verification.day_offset_min takes -720 to 840".to_owned());
+    }
+    if table.session_attempts_max == 0 || table.day_attempts_max == 0 {
+        let mistake = "verification.session_attempts_max and day_attempts_max take 1 or more";
+        mistakes.push(mistake.to_owned());
     }
     if table.consent_age_max_h == 0 {
         mistakes.push("verification.consent_age_max_h takes 1 or more".to_owned());

@@ -208,3 +208,24 @@ fn an_address_on_the_command_line_is_checked_like_one_in_the_file() {
     let config = load("", Some("0.0.0.0:3")).expect("there are no records");
     assert!(!config.is_development_with_records());
 }
+
+#[test]
+fn paths_in_the_file_are_relative_to_it_and_absolute_ones_stay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("padan.toml");
+    let text = "runtime_library = 'r.so'\n[models]\nfolder = 'm'\ncalibration = '/c.toml'\n\
+        [server]\ntls_certificate = 'c.pem'\ntls_key = '../k.pem'\n[access]\nclient_ca = 'ca.pem'\n\
+        [store]\nfile = 'padan.db'\n[keys]\nfolder = 'k'\n[trail]\njournal = 'j'\n";
+    std::fs::write(&path, text).expect("writable");
+    let file = ConfigFile::read(Some(&path)).expect("valid");
+    let beside = |name: &str| Some(folder.path().join(name));
+    assert_eq!(file.runtime_library, beside("r.so"));
+    assert_eq!(file.models.folder, beside("m"));
+    assert_eq!(file.models.calibration, Some("/c.toml".into()));
+    assert_eq!(file.server.tls_certificate, beside("c.pem"));
+    assert_eq!(file.server.tls_key, beside("../k.pem"));
+    assert_eq!(file.access.client_ca, beside("ca.pem"));
+    assert_eq!(file.store.expect("is there").file, beside("padan.db"));
+    assert_eq!(file.keys.folder, beside("k"));
+    assert_eq!(file.trail.journal, beside("j"));
+}

@@ -2,12 +2,12 @@
 
 use super::put::described;
 use super::{
-    Answer, Ask, Enrolment, EnrolmentError, NewReference, Outcome, TRIES_MAX, answered, claim,
+    Answer, Ask, Enrolment, EnrolmentError, NewReference, Outcome, TRIES_MAX, answered, claim, told,
 };
 use crate::audit::{Entry, Event, Text, Timestamp};
 use crate::decision::ReasonCode;
 use crate::records::SealedKey;
-use crate::store::{Announce, Changed, DeleteReferences, Deleted, Note, SetBlocked, SubjectStatus};
+use crate::store::{Announce, DeleteReferences, Deleted, Note, SetBlocked, SubjectStatus};
 
 impl Enrolment {
     /// Makes a subject known whose portrait is not there yet.
@@ -46,11 +46,9 @@ impl Enrolment {
                 claim: Some(claim(ask, &answer, at_us)),
                 entry: self.entry(Event::ReferenceChanged, ask, "announce"),
             };
-            match self.records.store().announce(announce).await? {
-                Changed::Done(_) => return Ok(answer),
-                Changed::Stale => {}
-                Changed::Repeated(reply) => return answered(&reply),
-                Changed::OtherBody => return Err(EnrolmentError::OtherBody),
+            let changed = self.records.store().announce(announce).await?;
+            if let Some(answer) = told(changed, answer)? {
+                return Ok(answer);
             }
         }
         Err(EnrolmentError::Contended)
@@ -106,15 +104,12 @@ impl Enrolment {
             claim: Some(claim(ask, &answer, at_us)),
             entry: self.entry(Event::ReferenceChanged, ask, operation),
         };
-        match self.records.store().set_blocked(set).await? {
-            Changed::Done(_) => Ok(answer),
-            Changed::Stale => {
-                let refused = Answer::refused(vec![ReasonCode::ReferenceNotFound]);
-                self.refuse(ask, operation, None, refused).await
-            }
-            Changed::Repeated(reply) => answered(&reply),
-            Changed::OtherBody => Err(EnrolmentError::OtherBody),
+        let changed = self.records.store().set_blocked(set).await?;
+        if let Some(answer) = told(changed, answer)? {
+            return Ok(answer);
         }
+        let refused = Answer::refused(vec![ReasonCode::ReferenceNotFound]);
+        self.refuse(ask, operation, None, refused).await
     }
 
     /// Refuses a number that is no NIK.
@@ -143,7 +138,7 @@ impl Enrolment {
         let names = answer.reasons.iter().map(|reason| reason.name());
         entry.reasons = names.map(Text::fitted).collect();
         if let Some(problem) = &answer.problem {
-            super::detail(&mut entry, "problem", problem);
+            entry.detail("problem", problem);
         }
         self.note(ask, entry, answer).await
     }
@@ -151,7 +146,7 @@ impl Enrolment {
     /// There is nothing to do, which leaves an entry, too.
     async fn unchanged(&self, ask: &Ask, operation: &str) -> Result<Answer, EnrolmentError> {
         let mut entry = self.entry(Event::ReferenceChanged, ask, operation);
-        super::detail(&mut entry, "outcome", "unchanged");
+        entry.detail("outcome", "unchanged");
         self.note(ask, entry, Answer::new(Outcome::Unchanged)).await
     }
 
@@ -166,10 +161,7 @@ impl Enrolment {
             claim: Some(claim),
             entry,
         };
-        match self.records.store().note(note).await? {
-            Changed::Repeated(reply) => answered(&reply),
-            Changed::OtherBody => Err(EnrolmentError::OtherBody),
-            Changed::Done(_) | Changed::Stale => Ok(answer),
-        }
+        let noted = self.records.store().note(note).await?;
+        Ok(told(noted, answer.clone())?.unwrap_or(answer))
     }
 }

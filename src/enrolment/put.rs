@@ -3,15 +3,14 @@
 use time::OffsetDateTime;
 
 use super::{
-    Answer, Ask, Enrolment, EnrolmentError, Material, NewReference, Outcome, TRIES_MAX, answered,
-    claim, detail,
+    Answer, Ask, Enrolment, EnrolmentError, Material, NewReference, Outcome, TRIES_MAX, claim, told,
 };
 use crate::audit::{Entry, Event, Text, Timestamp};
 use crate::decision::ReasonCode;
 use crate::embed::Template;
 use crate::pipeline::SampleTimes;
 use crate::records::{Facts, Place, RecordsError, SealedKey};
-use crate::store::{Changed, PutReference, Subject};
+use crate::store::{PutReference, Subject};
 use crate::subject::{NikWarning, SubjectHash};
 use crate::verify::{Urgency, VerifyError};
 
@@ -136,14 +135,12 @@ impl Enrolment {
             put.entry.contracts = vec![Text::fitted(contract.as_str())];
             put.entry.reference_version = Some(version);
             if !warnings.is_empty() {
-                detail(&mut put.entry, "warnings", &warnings.join(","));
+                put.entry.detail("warnings", &warnings.join(","));
             }
             put.claim = Some(claim(ask, &answer, at_us));
-            match self.records.store().put_reference(put).await? {
-                Changed::Done(_) => return Ok(answer),
-                Changed::Stale => {}
-                Changed::Repeated(reply) => return answered(&reply),
-                Changed::OtherBody => return Err(EnrolmentError::OtherBody),
+            let changed = self.records.store().put_reference(put).await?;
+            if let Some(answer) = told(changed, answer)? {
+                return Ok(answer);
             }
         }
         Err(EnrolmentError::Contended)
@@ -186,9 +183,9 @@ impl Enrolment {
 
 /// What the trail says about a reference.
 pub(super) fn described(mut entry: Entry, new: &NewReference) -> Entry {
-    detail(&mut entry, "source", new.source.name());
+    entry.detail("source", new.source.name());
     if let Some(date) = &new.captured_on {
-        detail(&mut entry, "captured_on", date);
+        entry.detail("captured_on", date);
     }
     entry
 }

@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 
 use std::sync::Arc;
 
-use super::{Enrolment, EnrolmentError, TRIES_MAX, detail};
+use super::{Enrolment, EnrolmentError, TRIES_MAX};
 use crate::access::Caller;
 use crate::audit::{Entry, Event, Text, Timestamp};
 use crate::keys::KeyRing;
@@ -182,9 +182,9 @@ impl Rotation<'_> {
             };
             after = Some(*last);
             let mut entry = self.entry(Event::KeysChanged, "rewrap");
-            detail(&mut entry, "from", master_key);
-            detail(&mut entry, "to", self.enrolment.active());
-            detail(&mut entry, "subjects", &page.len().to_string());
+            entry.detail("from", master_key);
+            entry.detail("to", self.enrolment.active());
+            entry.detail("subjects", &page.len().to_string());
             let rewraps = self.enrolment.records.with_keys(move |keys| {
                 let wrapped = page.into_iter().map(|it| rewrapped(keys, it));
                 wrapped.filter_map(Result::transpose).collect()
@@ -222,7 +222,7 @@ impl Rotation<'_> {
     fn entry(&self, event: Event, operation: &str) -> Entry {
         let mut entry = self.enrolment.records.entry(event, self.caller);
         entry.request = Some(self.request_id.clone());
-        detail(&mut entry, "operation", operation);
+        entry.detail("operation", operation);
         entry
     }
 

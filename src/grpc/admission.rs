@@ -230,7 +230,7 @@ fn mend(response: http::Response<Body>, message_bytes_max: usize) -> http::Respo
         let text = format!(
             "the message is larger than {message_bytes_max} bytes: crop or recompress the images"
         );
-        return Status::invalid_argument(text).into_http();
+        return status::refused(Code::InvalidArgument, "MESSAGE_TOO_LARGE", &text).into_http();
     }
     response
 }

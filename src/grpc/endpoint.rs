@@ -2,10 +2,16 @@
 
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
-/// A text that is not the URL of a server.
+/// A text that is not the URL of a server, or what TLS to it cannot be set up with.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("{0} is not the URL of a server: http://HOST:PORT")]
-pub struct InvalidUrl(String);
+pub enum InvalidUrl {
+    /// No server's URL.
+    #[error("{0} is not the URL of a server: http://HOST:PORT or https://HOST:PORT")]
+    Url(String),
+    /// A certificate or key that is none.
+    #[error("the certificate, the key or the authority for {0} is none")]
+    Tls(String),
+}
 
 /// What a client brings to `https`, PEM.
 #[derive(Clone, Default)]
@@ -29,7 +35,7 @@ pub fn endpoint(url: &str) -> Result<Endpoint, InvalidUrl> {
 /// # Errors
 /// As [`endpoint`]; also when a certificate or the key is none.
 pub fn endpoint_with(url: &str, tls: ClientTls) -> Result<Endpoint, InvalidUrl> {
-    let invalid = || InvalidUrl(url.to_owned());
+    let invalid = || InvalidUrl::Url(url.to_owned());
     let scheme = url.split("://").next().unwrap_or_default();
     if !matches!(scheme, "http" | "https") {
         return Err(invalid());
@@ -45,7 +51,8 @@ pub fn endpoint_with(url: &str, tls: ClientTls) -> Result<Endpoint, InvalidUrl> 
     if let Some((certificate, key)) = tls.identity {
         config = config.identity(Identity::from_pem(certificate, key.as_slice()));
     }
-    endpoint.tls_config(config).map_err(|_| invalid())
+    let secured = endpoint.tls_config(config);
+    secured.map_err(|_| InvalidUrl::Tls(url.to_owned()))
 }
 
 #[cfg(test)]
@@ -65,5 +72,15 @@ mod tests {
             let error = endpoint(wrong).expect_err(wrong).to_string();
             assert!(error.contains("http://HOST:PORT"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_certificate_that_is_none_is_not_blamed_on_the_url() {
+        let tls = ClientTls {
+            authority: None,
+            identity: Some((b"none".to_vec(), b"none".to_vec().into())),
+        };
+        let error = endpoint_with("https://127.0.0.1:50051", tls).expect_err("is refused");
+        assert!(matches!(error, InvalidUrl::Tls(_)), "{error}");
     }
 }

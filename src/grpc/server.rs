@@ -24,7 +24,7 @@ use super::proto::review_server::ReviewServer;
 use super::proto::{self, face_verification_server::FaceVerificationServer};
 use super::results::ResultsService;
 use super::review::ReviewService;
-use super::service::Service;
+use super::service::FaceVerificationService;
 use crate::access::Limiter;
 use crate::activation::Activation;
 use crate::config::{CertifiedClients, ServerConfig, TlsFiles};
@@ -149,7 +149,7 @@ pub async fn serve(
         metrics,
     } = served;
     let (reporter, health) = tonic_health::server::health_reporter();
-    let service = Service {
+    let service = FaceVerificationService {
         verifier: Arc::clone(&verifier),
         activation: kept.as_ref().map(|kept| Arc::clone(&kept.activation)),
         info,
@@ -201,13 +201,17 @@ impl Kept {
             reviews,
             trail,
         } = self;
+        let results = ResultsServer::new(ResultsService { activation });
         let enrolment = EnrollmentServer::new(EnrollmentService { enrolment, metrics });
+        let privacy = PrivacyServer::new(PrivacyService { privacy });
+        let review = ReviewServer::new(ReviewService { reviews });
+        let audit = AuditServer::new(AuditService::of(trail));
         router
-            .add_service(ResultsServer::new(ResultsService { activation }))
+            .add_service(results.max_decoding_message_size(message_bytes_max))
             .add_service(enrolment.max_decoding_message_size(message_bytes_max))
-            .add_service(PrivacyServer::new(PrivacyService { privacy }))
-            .add_service(ReviewServer::new(ReviewService { reviews }))
-            .add_service(AuditServer::new(AuditService::of(trail)))
+            .add_service(privacy.max_decoding_message_size(message_bytes_max))
+            .add_service(review.max_decoding_message_size(message_bytes_max))
+            .add_service(audit.max_decoding_message_size(message_bytes_max))
     }
 }
 
@@ -242,8 +246,9 @@ fn door(config: &ServerConfig, served: &Served) -> DoorLayer {
 
 type ServerTask = tokio::task::JoinHandle<Result<(), tonic::transport::Error>>;
 
-/// Waits until every request in flight is answered. Streams of health and reflection may stay open
-/// for as long as their clients like; they are not waited for.
+/// Waits until every request in flight is answered. Streams are not waited for: those of health and
+/// reflection stay open for as long as their clients like, and an import or a rotation of keys that
+/// is cut off goes on where it was.
 async fn drain(
     server: &mut ServerTask,
     places: &Semaphore,

@@ -14,11 +14,12 @@ use super::status::{self, ImageFields};
 use crate::access::Role;
 use crate::activation::Activation;
 use crate::pipeline::SampleResult;
+use crate::store::StoreError;
 use crate::telemetry::{CaptureAssessed, Metrics, SampleExamined, VerificationDecided};
 use crate::verify::{Urgency, Verifier, reasons_for};
 
 /// The service behind the contract.
-pub struct Service {
+pub struct FaceVerificationService {
     /// Makes the decisions.
     pub verifier: Arc<Verifier>,
     /// Verifies subjects; absent where no references are kept.
@@ -30,7 +31,7 @@ pub struct Service {
 }
 
 #[tonic::async_trait]
-impl FaceVerification for Service {
+impl FaceVerification for FaceVerificationService {
     async fn verify(
         &self,
         request: Request<proto::VerifyRequest>,
@@ -104,7 +105,7 @@ impl FaceVerification for Service {
     }
 }
 
-impl Service {
+impl FaceVerificationService {
     async fn verify_subject(
         &self,
         activation: &Arc<Activation>,
@@ -126,7 +127,7 @@ impl Service {
         let answer = tokio::spawn(async move { activation.verify(ask, urgency).await });
         let answer = answer
             .await
-            .map_err(|_| status::internal("a verification panicked"))?
+            .map_err(|_| status::from_store(&StoreError::Unknown))?
             .map_err(|error| status::from_activation(&error, FIELDS))?;
         self.count(answer.verification.iter().map(|seen| &seen.probe));
         if !answer.is_repeated {
@@ -160,7 +161,7 @@ fn admitted<T>(request: &Request<T>) -> Result<Admitted, Status> {
     let admitted = request.extensions().get::<Admitted>();
     admitted
         .cloned()
-        .ok_or_else(|| Status::internal("the request was not admitted"))
+        .ok_or_else(|| status::internal("the request was not admitted"))
 }
 
 fn admit(admitted: &Admitted, meta: &requests::Meta) -> Urgency {

@@ -8,6 +8,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 use crate::access::Refusal;
 use crate::activation::{ActivationError, RedeemError};
 use crate::enrolment::EnrolmentError;
+use crate::keys::WrapError;
 use crate::records::RecordsError;
 use crate::sample::SampleRole;
 use crate::store::StoreError;
@@ -56,26 +57,23 @@ pub fn invalid(violations: Vec<Violation>) -> Status {
 /// `RESOURCE_EXHAUSTED` with `RetryInfo`.
 #[must_use]
 pub fn busy(retry_after: Duration) -> Status {
-    let mut details = error_info("BUSY");
-    details.set_retry_info(Some(retry_after));
-    let message = format!(
-        "no capacity now; try again in {} ms",
-        retry_after.as_millis()
-    );
-    Status::with_error_details(Code::ResourceExhausted, message, details)
+    let milliseconds = retry_after.as_millis();
+    let message = format!("no capacity now; try again in {milliseconds} ms");
+    later(Code::ResourceExhausted, "BUSY", &message, retry_after)
 }
 
 /// `RESOURCE_EXHAUSTED` with `RetryInfo` for a caller that calls too often; others may go on.
 #[must_use]
 pub fn rate_limited(retry_after: Duration) -> Status {
-    let mut details = error_info("RATE_LIMITED");
-    details.set_retry_info(Some(retry_after));
-    let message = format!(
-        "too many calls a minute; try again in {} ms",
-        // Not before it can succeed.
-        retry_after.as_millis().saturating_add(1)
-    );
-    Status::with_error_details(Code::ResourceExhausted, message, details)
+    // Not before it can succeed.
+    let milliseconds = retry_after.as_millis().saturating_add(1);
+    let message = format!("too many calls a minute; try again in {milliseconds} ms");
+    later(
+        Code::ResourceExhausted,
+        "RATE_LIMITED",
+        &message,
+        retry_after,
+    )
 }
 
 /// A call that its caller may not make.
@@ -93,8 +91,8 @@ pub fn from_refusal(refusal: &Refusal) -> Status {
 #[must_use]
 pub fn expired() -> Status {
     // Where records are kept, the answer may be there soon after.
-    let message = "the deadline passed before an answer was ready: ask again with the same \
-                   request id";
+    let message = "the deadline passed before an answer was ready: ask again, with the same \
+                   request id where there is one";
     Status::with_error_details(Code::DeadlineExceeded, message, error_info("EXPIRED"))
 }
 
@@ -132,9 +130,7 @@ pub fn from_activation(error: &ActivationError, fields: ImageFields) -> Status {
         ActivationError::TooOften { retry_after } => rate_limited(*retry_after),
         ActivationError::OtherBody => other_body(&error.to_string()),
         ActivationError::Overtaken => {
-            let mut details = error_info("OVERTAKEN");
-            details.set_retry_info(Some(STORE_RETRY));
-            Status::with_error_details(Code::Aborted, error.to_string(), details)
+            later(Code::Aborted, "OVERTAKEN", &error.to_string(), STORE_RETRY)
         }
         ActivationError::ReplyGone => {
             refused(Code::FailedPrecondition, "ANSWER_GONE", &error.to_string())
@@ -155,9 +151,13 @@ pub fn from_redeem(error: &RedeemError) -> Status {
         RedeemError::OtherOffice => {
             refused(Code::PermissionDenied, error.name(), &error.to_string())
         }
-        RedeemError::Token(_) | RedeemError::Used => {
-            refused(Code::FailedPrecondition, error.name(), &error.to_string())
-        }
+        RedeemError::Token(
+            TokenError::Altered
+            | TokenError::Expired
+            | TokenError::OtherDevice
+            | TokenError::NotYetValid,
+        )
+        | RedeemError::Used => refused(Code::FailedPrecondition, error.name(), &error.to_string()),
     }
 }
 
@@ -177,9 +177,7 @@ pub fn from_enrolment(error: &EnrolmentError) -> Status {
         }]),
         EnrolmentError::OtherBody => other_body(&error.to_string()),
         EnrolmentError::Contended => {
-            let mut details = error_info("CONTENDED");
-            details.set_retry_info(Some(STORE_RETRY));
-            Status::with_error_details(Code::Aborted, error.to_string(), details)
+            later(Code::Aborted, "CONTENDED", &error.to_string(), STORE_RETRY)
         }
         EnrolmentError::Abandoned => Status::cancelled(error.to_string()),
         EnrolmentError::Internal(cause) => internal(cause),
@@ -191,7 +189,20 @@ pub fn from_enrolment(error: &EnrolmentError) -> Status {
 pub fn from_records(error: &RecordsError) -> Status {
     match error {
         RecordsError::Store(error) => from_store(error),
-        error => internal(&error.to_string()),
+        RecordsError::Wrap(WrapError::Service { .. }) => {
+            tracing::error!(%error, "the key service failed");
+            let message = "the key service cannot be used now; ask again";
+            later(Code::Unavailable, "KEY_SERVICE", message, STORE_RETRY)
+        }
+        RecordsError::Wrap(
+            WrapError::UnknownMasterKey(_)
+            | WrapError::DoesNotUnwrap(_)
+            | WrapError::NoRandomness(_),
+        )
+        | RecordsError::Seal(_)
+        | RecordsError::Template(_)
+        | RecordsError::OtherNikKey { .. }
+        | RecordsError::MasterKeyMissing(_) => internal(&error.to_string()),
     }
 }
 
@@ -201,7 +212,7 @@ pub fn from_store(error: &StoreError) -> Status {
     let message = match error {
         StoreError::Busy => return busy(STORE_RETRY),
         StoreError::Unknown => {
-            "whether it was done is not known: ask again with the same request id"
+            "whether it was done is not known: ask again, with the same request id where there is one"
         }
         StoreError::Unavailable(_)
         | StoreError::TimedOut
@@ -217,9 +228,14 @@ pub fn from_store(error: &StoreError) -> Status {
         | StoreError::NoPartition(_) => return internal(&error.to_string()),
     };
     tracing::error!(%error, "the store failed");
-    let mut details = error_info("STORE");
-    details.set_retry_info(Some(STORE_RETRY));
-    Status::with_error_details(Code::Unavailable, message, details)
+    later(Code::Unavailable, "STORE", message, STORE_RETRY)
+}
+
+/// A refusal that says when to try again.
+fn later(code: Code, reason: &str, message: &str, after: Duration) -> Status {
+    let mut details = error_info(reason);
+    details.set_retry_info(Some(after));
+    Status::with_error_details(code, message, details)
 }
 
 /// A refusal that names its reason for programs.
@@ -238,7 +254,7 @@ pub fn other_body(message: &str) -> Status {
 #[must_use]
 pub fn internal(cause: &str) -> Status {
     tracing::error!(cause, "a request failed");
-    let message = "padan failed on this request; nothing was decided";
+    let message = "padan failed on this request; its log says why";
     Status::with_error_details(Code::Internal, message, error_info("INTERNAL"))
 }
 

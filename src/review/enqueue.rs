@@ -2,7 +2,7 @@
 
 use time::Duration;
 
-use super::{Refusal, ReviewError, Reviews, detail};
+use super::{Refusal, ReviewError, Reviews};
 use crate::access::Caller;
 use crate::audit::{Entry, Event, Text, Timestamp};
 use crate::decision::Decision;
@@ -57,7 +57,7 @@ impl Reviews {
     pub async fn enqueue(&self, wish: &Wish) -> Result<Queued, ReviewError> {
         let refused = |refusal, decided: Option<&Decided>| {
             let mut entry = self.entry_of(Event::CallRefused, wish);
-            detail(&mut entry, "method", "Review/Enqueue");
+            entry.detail("method", "Review/Enqueue");
             entry.subject = decided.and_then(|decided| decided.entry.subject);
             self.refuse(refusal, entry)
         };
@@ -77,14 +77,11 @@ impl Reviews {
         entry.device.clone_from(&decided.entry.device);
         entry.reasons.clone_from(&decided.entry.reasons);
         entry.decision = Some(Text::fitted("QUEUED"));
-        detail(&mut entry, "review", &case.id);
+        entry.detail("review", &case.id);
         let id = case.id.clone();
         let enqueue = EnqueueReview {
             case,
-            request: RequestKey {
-                caller: wish.caller.name.as_str().to_owned(),
-                id: wish.decided_request.as_str().to_owned(),
-            },
+            request: RequestKey::new(&wish.caller.name, &wish.decided_request),
             decided_us: decided.at_us,
             entry,
         };
@@ -144,7 +141,7 @@ impl Reviews {
         entry.office = Some(wish.office.clone());
         entry.operator.clone_from(&wish.operator);
         entry.request = Some(wish.request_id.clone());
-        detail(&mut entry, "decided_request", wish.decided_request.as_str());
+        entry.detail("decided_request", wish.decided_request.as_str());
         entry
     }
 }

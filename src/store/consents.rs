@@ -1,4 +1,4 @@
-//! Consents: recorded before a verification, and withdrawn.
+//! Consents: recorded with the decision that rests on them, and withdrawn.
 
 use async_trait::async_trait;
 
@@ -113,7 +113,7 @@ async fn insert(consent: &Consent, write: &mut Write) -> Result<bool, StoreError
 pub enum Standing {
     /// It holds: recorded before, or not yet.
     Holds,
-    /// It, or one that was given later, was withdrawn.
+    /// It was withdrawn, or all that were given up to a later time.
     Withdrawn,
     /// The subject's consent of this id says something else.
     Other,

@@ -32,7 +32,7 @@ pub struct Attempt {
     pub session_max: u32,
     /// Whose comparison.
     pub subject: SubjectHash,
-    /// The day it counts for, in days since 1970 of the calendar that the caller chose.
+    /// The day it counts for, in days since 1970 of the office's calendar.
     pub day: i64,
     /// Comparisons of a subject a day at most.
     pub day_max: u32,
@@ -45,7 +45,7 @@ pub struct Attempt {
 pub struct DecisionRecord {
     /// The request it answers.
     pub request: RequestKey,
-    /// SHA-256 of the request's body.
+    /// Keyed digest of the request's body.
     pub body_digest: [u8; 32],
     /// When, in microseconds since 1970, UTC.
     pub at_us: i64,

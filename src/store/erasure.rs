@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 
-use super::chain::{Position, Write};
+use super::chain::Write;
 use super::error::StoreError;
 use super::group::Change;
 use super::once::Counted;
@@ -23,14 +23,15 @@ pub struct Erase {
 }
 
 /// What an erasure found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Erased {
     /// Whether there was a key to destroy.
     pub had_key: bool,
     /// References deleted.
     pub references: u64,
-    /// Where its entry is.
-    pub position: Position,
+    /// The time that the list of erasures has, in microseconds since 1970, UTC: that of the
+    /// erasure, or of the key when that is later.
+    pub at_us: i64,
 }
 
 /// A line of the list of erasures, to be kept apart from the backups.
@@ -61,18 +62,23 @@ impl Change for Erase {
             at_us: self.at_us.max(keyed_us),
         };
         let (had_key, references) = destroy(erasure, write).await?;
-        let position = write.append(&self.entry).await?;
+        write.append(&self.entry).await?;
         Ok(Erased {
             had_key,
             references,
-            position,
+            at_us: erasure.at_us,
         })
     }
 }
 
 impl Counted for Erase {
     fn counts(erased: &Erased) -> Option<Vec<u64>> {
-        Some(vec![u64::from(erased.had_key), erased.references])
+        let had_key = u64::from(erased.had_key);
+        Some(vec![
+            had_key,
+            erased.references,
+            erased.at_us.cast_unsigned(),
+        ])
     }
 }
 

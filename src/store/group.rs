@@ -107,7 +107,8 @@ impl Group {
                 mpsc::error::TrySendError::Full(_) => StoreError::Busy,
                 mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
             })?;
-        answer.await.unwrap_or(Err(StoreError::Closed))
+        // The task ended in between; nobody knows whether before the commit or after it.
+        answer.await.unwrap_or(Err(StoreError::Unknown))
     }
 
     /// Writes what waits, then ends the task.

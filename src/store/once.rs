@@ -5,21 +5,14 @@ use async_trait::async_trait;
 use super::chain::Write;
 use super::error::StoreError;
 use super::group::Change;
-use super::requests::RequestKey;
-use super::sql::values;
+use super::requests::{Claim, Stored};
 use crate::subject::SubjectHash;
 
 /// A change that is made once for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Once<C> {
-    /// The request.
-    pub request: RequestKey,
-    /// Keyed digest of the request's body.
-    pub body_digest: [u8; 32],
-    /// When, in microseconds since 1970, UTC.
-    pub at_us: i64,
-    /// What is told again; the numbers that the change found are kept behind it.
-    pub reply: Vec<u8>,
+    /// The request. Its reply is told again; the numbers that the change found are kept behind it.
+    pub claim: Claim,
     /// The change.
     pub change: C,
 }
@@ -55,44 +48,24 @@ impl<C: Counted> Change for Once<C> {
     }
 
     async fn apply(&self, write: &mut Write) -> Result<Self::Outcome, StoreError> {
-        const CLAIM: &str = "INSERT INTO requests
-            (caller, request_id, body_digest, reply, created_us)
-            VALUES ($1, $2, $3, $4, $5) ON CONFLICT (caller, request_id) DO NOTHING";
-        const KEEP: &str = "UPDATE requests SET reply = $3 WHERE caller = $1 AND request_id = $2";
-        const UNCLAIM: &str = "DELETE FROM requests WHERE caller = $1 AND request_id = $2";
-        let RequestKey { caller, id } = &self.request;
-        let values = values![caller, id, &self.body_digest, &self.reply, self.at_us];
-        if write.execute(CLAIM, values).await? == 0 {
-            return before(self, write).await;
+        match self.claim.take(write).await? {
+            None => {}
+            Some(Stored::OtherBody) => return Ok(OnceOutcome::OtherBody),
+            Some(Stored::Reply(kept)) => {
+                let (reply, counts) = parts(&kept).ok_or_else(|| StoreError::column("reply"))?;
+                return Ok(OnceOutcome::Before { reply, counts });
+            }
         }
         let outcome = self.change.apply(write).await?;
-        if let Some(counts) = C::counts(&outcome) {
-            let kept = kept(&self.reply, &counts);
-            write.execute(KEEP, values![caller, id, &kept]).await?;
-        } else {
-            write.execute(UNCLAIM, values![caller, id]).await?;
+        match C::counts(&outcome) {
+            Some(counts) => {
+                let kept = kept(&self.claim.reply, &counts);
+                self.claim.answer(&kept, write).await?;
+            }
+            None => self.claim.give_back(write).await?,
         }
         Ok(OnceOutcome::Now(outcome))
     }
-}
-
-/// What is kept under a request's id.
-async fn before<C: Counted>(
-    once: &Once<C>,
-    write: &mut Write,
-) -> Result<OnceOutcome<C::Outcome>, StoreError> {
-    const SELECT: &str =
-        "SELECT body_digest, reply FROM requests WHERE caller = $1 AND request_id = $2";
-    let RequestKey { caller, id } = &once.request;
-    let row = write.row(SELECT, values![caller, id]).await?;
-    // Deleted between the two statements, because it was old: the next try claims it.
-    let row = row.ok_or(StoreError::Conflict)?;
-    // Keyed digests of bodies that the caller sent: nothing secret is compared.
-    if row.hash(0)? != once.body_digest {
-        return Ok(OnceOutcome::OtherBody);
-    }
-    let (reply, counts) = parts(&row.bytes(1)?).ok_or_else(|| StoreError::column("reply"))?;
-    Ok(OnceOutcome::Before { reply, counts })
 }
 
 /// The reply, the numbers, and how many they are in one byte.

@@ -3,6 +3,7 @@
 use super::chain::Write;
 use super::error::StoreError;
 use super::sql::{Pool, values};
+use crate::audit::Text;
 
 /// A caller's id of a request: two callers may use the same id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,17 @@ pub struct RequestKey {
     pub caller: String,
     /// The id that the caller gave.
     pub id: String,
+}
+
+impl RequestKey {
+    /// The request that `caller` calls `id`.
+    #[must_use]
+    pub fn new(caller: &Text, id: &Text) -> Self {
+        Self {
+            caller: caller.as_str().to_owned(),
+            id: id.as_str().to_owned(),
+        }
+    }
 }
 
 /// A request's id, to be taken in the transaction of what the request changes.

@@ -52,7 +52,7 @@ impl std::fmt::Debug for WrappedKey {
 pub struct Subject {
     /// Whether it may be verified.
     pub status: SubjectStatus,
-    /// Counts the changes of the subject's key, status and references, from 1.
+    /// Counts what was enrolled, announced, sealed anew and erased, from 1.
     pub version: u64,
     /// Its key; none once erased.
     pub key: Option<WrappedKey>,

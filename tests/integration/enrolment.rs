@@ -46,10 +46,13 @@ pub struct Desk {
 }
 
 /// One for all tests: models take long to load.
+pub fn app() -> &'static App {
+    static APP: OnceLock<App> = OnceLock::new();
+    APP.get_or_init(|| App::start(&config()).expect("the app starts"))
+}
+
 pub fn verifier() -> Arc<Verifier> {
-    static VERIFIER: OnceLock<Arc<Verifier>> = OnceLock::new();
-    let start = || App::start(&config()).expect("the app starts").verifier;
-    Arc::clone(VERIFIER.get_or_init(start))
+    Arc::clone(&app().verifier)
 }
 
 pub fn caller() -> Caller {

@@ -2,19 +2,18 @@
 
 use std::io::{self, BufReader, Read, Write as _};
 use std::path::Path;
+use std::time::SystemTime;
 
 use indicatif::ProgressBar;
 use tempfile::NamedTempFile;
-use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tonic::Streaming;
-use zeroize::Zeroizing;
 
 use super::super::{Failure, client, runtime};
 use crate::audit::{self, ExportReport};
 use crate::config::{ClientTlsArgs, TrailPartArgs};
+use crate::grpc::proto;
 use crate::grpc::proto::audit_client::AuditClient;
-use crate::grpc::{self, ClientTls, proto};
 use crate::keys::PublicKey;
 
 /// Pieces of the export that wait to be checked.
@@ -90,10 +89,8 @@ impl Source<'_> {
     }
 
     async fn call(&self) -> Result<Streaming<proto::ExportResponse>, Failure> {
-        let tls = client_tls(self.tls)?;
-        let endpoint = grpc::endpoint_with(self.url, tls);
-        let endpoint = endpoint.map_err(|error| Failure::Usage(error.to_string()))?;
-        let channel = client::connected(self.url, endpoint).await?;
+        let channel = client::channel_with(self.url, self.tls).await?;
+        let timestamp = |moment| prost_types::Timestamp::from(SystemTime::from(moment));
         let part = proto::TrailPart {
             writer: self.part.writer.clone().unwrap_or_default(),
             from: self.part.from.map(timestamp),
@@ -169,26 +166,4 @@ fn finish(file: NamedTempFile, path: &Path) -> Result<(), Failure> {
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
     Failure::Technical(format!("cannot write {}: {error}", path.display()))
-}
-
-fn client_tls(args: &ClientTlsArgs) -> Result<ClientTls, Failure> {
-    let read = |path: &Path| {
-        let cannot = |error| Failure::Usage(format!("cannot read {}: {error}", path.display()));
-        std::fs::read(path).map_err(cannot)
-    };
-    let identity = match (&args.certificate, &args.key) {
-        (Some(certificate), Some(key)) => Some((read(certificate)?, Zeroizing::new(read(key)?))),
-        _ => None,
-    };
-    Ok(ClientTls {
-        authority: args.ca.as_deref().map(read).transpose()?,
-        identity,
-    })
-}
-
-fn timestamp(time: OffsetDateTime) -> prost_types::Timestamp {
-    prost_types::Timestamp {
-        seconds: time.unix_timestamp(),
-        nanos: i32::try_from(time.nanosecond()).unwrap_or_default(),
-    }
 }

@@ -316,7 +316,7 @@ fn cells(entry: &Entry) -> [String; 6] {
     [
         entry.sequence.to_string(),
         time.get(..19).unwrap_or(&time).to_owned(),
-        format!("{:?}", entry.event),
+        entry.event.name().to_owned(),
         subject.unwrap_or_default(),
         entry
             .decision

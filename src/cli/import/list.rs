@@ -12,8 +12,6 @@ use crate::grpc::proto;
 
 /// Most bytes of a line.
 const LINE_BYTES_MAX: u64 = 8 * 1024;
-/// Most bytes of a portrait that is read: a server takes no larger ones.
-const PORTRAIT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 const COLUMNS: [&str; 4] = ["nik", "portrait", "captured_on", "source"];
 
@@ -68,11 +66,12 @@ impl List {
         Ok(list)
     }
 
-    /// The next line after `done_to`; none at the end.
-    pub fn next(&mut self, done_to: u64) -> std::io::Result<Option<Line>> {
+    /// The next line after `done_to`; none at the end. A portrait above `portrait_bytes_max` is
+    /// refused here: sent, it would end the whole import.
+    pub fn next(&mut self, done_to: u64, portrait_bytes_max: u64) -> std::io::Result<Option<Line>> {
         while let Some(line) = self.line()? {
             if self.number > done_to && !line.trim().is_empty() {
-                return Ok(Some(self.row(&line)));
+                return Ok(Some(self.row(&line, portrait_bytes_max)));
             }
         }
         Ok(None)
@@ -97,14 +96,14 @@ impl List {
         Ok(Some(Zeroizing::new(text.trim_end().to_owned())))
     }
 
-    fn row(&self, line: &str) -> Line {
-        match self.parsed(line) {
+    fn row(&self, line: &str, portrait_bytes_max: u64) -> Line {
+        match self.parsed(line, portrait_bytes_max) {
             Ok(row) => Line::Row(Box::new(row)),
             Err(problem) => Line::Refused(self.number, problem),
         }
     }
 
-    fn parsed(&self, line: &str) -> Result<proto::ImportRow, String> {
+    fn parsed(&self, line: &str, portrait_bytes_max: u64) -> Result<proto::ImportRow, String> {
         let fields = fields(line).ok_or("a quotation mark is missing")?;
         let field = |place: usize| {
             let field = fields.get(place).map(|field| field.trim());
@@ -116,7 +115,8 @@ impl List {
             "card-chip" => proto::ReferenceSource::CardChip,
             _ => return Err("source is neither registry nor card-chip".to_owned()),
         };
-        let portrait = read_portrait(&self.folder.join(field(portrait)?))?;
+        let portrait = self.folder.join(field(portrait)?);
+        let portrait = read_portrait(&portrait, portrait_bytes_max)?;
         Ok(proto::ImportRow {
             row: self.number,
             subject: Some(proto::Subject {
@@ -132,13 +132,16 @@ impl List {
 }
 
 /// Names of portraits often hold the NIK: no message repeats one.
-fn read_portrait(path: &Path) -> Result<Bytes, String> {
+fn read_portrait(path: &Path, bytes_max: u64) -> Result<Bytes, String> {
     let unreadable = |error: std::io::Error| format!("the portrait: {}", error.kind());
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    let read = file.take(PORTRAIT_BYTES_MAX + 1).read_to_end(&mut bytes);
-    if read.map_err(unreadable)? as u64 > PORTRAIT_BYTES_MAX {
-        return Err("the portrait is larger than 64 MiB".to_owned());
+    let read = file
+        .take(bytes_max.saturating_add(1))
+        .read_to_end(&mut bytes);
+    if read.map_err(unreadable)? as u64 > bytes_max {
+        let text = format!("the portrait: larger than the {bytes_max} bytes that the server takes");
+        return Err(text);
     }
     Ok(bytes.into())
 }
@@ -195,7 +198,7 @@ mod tests {
         std::fs::write(&path, text).expect("written");
         let mut list = List::open(&path).expect("opens");
         let mut lines = Vec::new();
-        while let Some(line) = list.next(0).expect("reads") {
+        while let Some(line) = list.next(0, 4).expect("reads") {
             lines.push(line);
         }
         let Some(Line::Row(row)) = lines.first() else {
@@ -215,12 +218,32 @@ mod tests {
         assert_eq!(refused, [4, 5, 6, 7]);
         assert!(matches!(lines.last(), Some(Line::Row(row)) if row.row == 8));
         let mut resumed = List::open(&path).expect("opens");
-        let next = resumed.next(7).expect("reads");
+        let next = resumed.next(7, 4).expect("reads");
         assert!(matches!(next, Some(Line::Row(row)) if row.row == 8));
         assert_eq!(
             list.position,
             std::fs::metadata(&path).expect("there").len()
         );
+    }
+
+    #[test]
+    fn a_portrait_above_the_limit_is_refused_and_one_at_it_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("list.csv");
+        std::fs::write(folder.path().join("a.jpg"), b"jpeg").expect("written");
+        let text = "nik,portrait,captured_on,source\n3171014101900001,a.jpg,,registry\n";
+        std::fs::write(&path, text).expect("written");
+        let next = |portrait_bytes_max| {
+            let mut list = List::open(&path).expect("opens");
+            list.next(0, portrait_bytes_max).expect("reads")
+        };
+        for enough in [4, u64::MAX] {
+            assert!(matches!(next(enough), Some(Line::Row(_))), "{enough}");
+        }
+        let Some(Line::Refused(2, problem)) = next(3) else {
+            panic!("4 bytes are above 3");
+        };
+        assert!(problem.contains("larger than the 3 bytes"), "{problem}");
     }
 
     #[test]

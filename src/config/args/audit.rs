@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+
+use super::{ClientTlsArgs, rfc3339};
 
 /// `padan audit`
 #[derive(Debug, Subcommand)]
@@ -67,28 +68,23 @@ pub struct TrailPartArgs {
     #[arg(long, value_name = "NAME")]
     pub writer: Option<String>,
     /// From this time on, for example 2026-11-22T09:30:00Z
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = rfc3339)]
     pub from: Option<OffsetDateTime>,
     /// Before this time
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = rfc3339)]
     pub until: Option<OffsetDateTime>,
 }
 
-/// How a client of a server with TLS proves who it is.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct ClientTlsArgs {
-    /// PEM certificate of the authority that signed the server's [default: the machine's]
-    #[arg(long, value_name = "FILE")]
-    pub ca: Option<PathBuf>,
-    /// PEM certificate of this client
-    #[arg(long, value_name = "FILE", requires = "key")]
-    pub certificate: Option<PathBuf>,
-    /// PEM private key of this client
-    #[arg(long, value_name = "FILE", requires = "certificate")]
-    pub key: Option<PathBuf>,
-}
-
-fn time(text: &str) -> Result<OffsetDateTime, String> {
-    let time = OffsetDateTime::parse(text, &Rfc3339);
-    time.map_err(|_| "a time looks like 2026-11-22T09:30:00Z".to_owned())
+impl TrailPartArgs {
+    /// The options that were given.
+    #[must_use]
+    pub fn given(&self) -> Vec<&'static str> {
+        let options = [
+            ("--writer", self.writer.is_some()),
+            ("--from", self.from.is_some()),
+            ("--until", self.until.is_some()),
+        ];
+        let given = options.into_iter().filter(|(_, is_given)| *is_given);
+        given.map(|(name, _)| name).collect()
+    }
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+
+use super::rfc3339;
 
 /// `padan keys`
 #[derive(Debug, Subcommand)]
@@ -59,9 +60,4 @@ pub struct CertsDevArgs {
     /// Days for which they are valid
     #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=825))]
     pub days: u16,
-}
-
-fn rfc3339(text: &str) -> Result<OffsetDateTime, String> {
-    OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|_| "takes a time, for example 2026-01-31T00:00:00Z".to_owned())
 }

@@ -33,11 +33,11 @@ pub fn activation(request: proto::VerifyRequest, caller: Caller, keys: &KeyRing)
                 "reference_sample",
                 "this server verifies the people it keeps references of: send subject",
             ));
-            return Err(violations);
+            Err(NikError::NotSixteenDigits)
         }
         None => {
             violations.push(violation("subject", "is required"));
-            return Err(violations);
+            Err(NikError::NotSixteenDigits)
         }
     };
     let context = context(&request.context.unwrap_or_default(), &mut violations);
@@ -90,7 +90,7 @@ pub fn nik(subject: proto::Subject) -> Result<Nik, NikError> {
 fn context(context: &proto::VerificationContext, violations: &mut Vec<Violation>) -> Context {
     let purpose = match context.purpose() {
         proto::Purpose::Unspecified => {
-            violations.push(unknown_value("context.purpose", context.purpose));
+            violations.push(unknown_or_absent("context.purpose", context.purpose));
             "-"
         }
         proto::Purpose::Activation => "ACTIVATION",
@@ -100,7 +100,7 @@ fn context(context: &proto::VerificationContext, violations: &mut Vec<Violation>
     let is_remote = context.channel() == proto::Channel::Remote;
     let channel = match context.channel() {
         proto::Channel::Unspecified => {
-            violations.push(unknown_value("context.channel", context.channel));
+            violations.push(unknown_or_absent("context.channel", context.channel));
             "-"
         }
         proto::Channel::Remote => "REMOTE",
@@ -123,6 +123,13 @@ fn context(context: &proto::VerificationContext, violations: &mut Vec<Violation>
         operator,
         device,
         session,
+    }
+}
+
+fn unknown_or_absent(field: &'static str, value: i32) -> Violation {
+    match value {
+        0 => violation(field, "is required"),
+        value => unknown_value(field, value),
     }
 }
 

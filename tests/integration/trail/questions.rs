@@ -1,7 +1,6 @@
 //! Queries.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use padan::audit::{Event, Timestamp};
 use padan::grpc::proto::{self, audit_server::Audit};
@@ -59,23 +58,18 @@ async fn pages_have_every_entry_once_while_others_write(home: &Home) {
     let other = scene.beside(home, "b").await;
     scene.write(1..=40).await;
     other.write(1..=40).await;
-    let is_over = AtomicBool::new(false);
+    // As many as there are pages to read, and no more: entries that come behind the end faster
+    // than pages are read have no last page.
     let writing = async {
-        let mut number = 0_i64;
-        while !is_over.load(Ordering::Relaxed) {
+        for number in 0..40 {
             let mut entry = entry("meanwhile");
             // Before, among and behind what was there.
             let at_us = NOW - 5 + number % 10;
             entry.time = Timestamp::from_microseconds(at_us).expect("a time");
             other.store.append(entry).await.expect("appends");
-            number += 1;
         }
     };
-    let paging = async {
-        let found = pages(&scene, question(7)).await;
-        is_over.store(true, Ordering::Relaxed);
-        found
-    };
+    let paging = pages(&scene, question(7));
     let (found, ()) = tokio::join!(paging, writing);
     let unique: BTreeSet<_> = found.iter().cloned().collect();
     assert_eq!(unique.len(), found.len(), "an entry came twice");
