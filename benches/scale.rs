@@ -2,7 +2,8 @@
 //!
 //! `make bench-scale ROWS=10000000` fills SQLite and a PostgreSQL of its own in turn, in a folder
 //! that is removed afterwards; docs/scale.md has what a row takes. The rows are filled in by SQL,
-//! not by the store: random keys and random sealed bytes of a template's length, as many as real ones.
+//! not by the store: random keys and random sealed bytes of a template's length, as many as real
+//! ones.
 
 #![expect(
     clippy::expect_used,

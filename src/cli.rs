@@ -23,6 +23,7 @@ use bytes::Bytes;
 
 use crate::app::AppError;
 use crate::config::{Args, Command, Config, ConfigError, SharedArgs};
+use crate::telemetry::DEFAULT_FILTER;
 
 /// Why a command did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -107,7 +108,7 @@ fn run_command(command: Command, shared: &SharedArgs) -> Outcome {
 fn quiet(shared: &SharedArgs) -> Result<Config, Failure> {
     let config = Config::load(shared)?;
     let filter = match config.log_filter.as_str() {
-        "info" => "warn",
+        DEFAULT_FILTER => "warn",
         other => other,
     };
     crate::telemetry::start_logging(config.log_format, filter);

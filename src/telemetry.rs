@@ -18,9 +18,14 @@ use crate::decision::{Decision, ReasonCode};
 use crate::pipeline::SampleTimes;
 use metrics::{DecisionLabels, ReasonLabels, RequestLabels, StageLabels};
 
-/// Starts logging to standard error. A filter that does not parse falls back to `info`.
+/// What is logged unless told otherwise. ONNX Runtime tells of each node that it places, some
+/// hundred lines a model.
+pub const DEFAULT_FILTER: &str = "info,ort=warn";
+
+/// Starts logging to standard error. A filter that does not parse falls back to
+/// [`DEFAULT_FILTER`].
 pub fn start_logging(format: LogFormat, filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

@@ -42,14 +42,7 @@ pub async fn channel(url: &str) -> Result<Channel, Failure> {
 
 /// A connection to a server, with certificates from the command line.
 pub async fn channel_with(url: &str, tls: &ClientTlsArgs) -> Result<Channel, Failure> {
-    let given = tls.given();
-    // Whoever gives them means to be encrypted.
-    if !given.is_empty() && url.starts_with("http://") {
-        let given = given.join(", ");
-        let text = format!("{given}: such options are for https://, and {url} is not encrypted");
-        return Err(Failure::Usage(text));
-    }
-    let endpoint = grpc::endpoint_with(url, client_tls(tls)?);
+    let endpoint = grpc::endpoint_with(url, client_tls(url, tls)?);
     let endpoint = endpoint.map_err(|error| Failure::Usage(error.to_string()))?;
     let connected = endpoint.connect_timeout(TIMEOUT).connect().await;
     connected.map_err(|_| {
@@ -59,7 +52,15 @@ pub async fn channel_with(url: &str, tls: &ClientTlsArgs) -> Result<Channel, Fai
     })
 }
 
-fn client_tls(args: &ClientTlsArgs) -> Result<ClientTls, Failure> {
+/// What the command line brings to the server at `url`.
+pub fn client_tls(url: &str, args: &ClientTlsArgs) -> Result<ClientTls, Failure> {
+    let given = args.given();
+    // Whoever gives them means to be encrypted.
+    if !given.is_empty() && url.starts_with("http://") {
+        let given = given.join(", ");
+        let text = format!("{given}: such options are for https://, and {url} is not encrypted");
+        return Err(Failure::Usage(text));
+    }
     let read = |path: &Path| {
         let cannot = |error| Failure::Usage(format!("cannot read {}: {error}", path.display()));
         std::fs::read(path).map_err(cannot)

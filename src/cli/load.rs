@@ -9,7 +9,7 @@ use bytes::Bytes;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::watch;
 
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, client};
 use crate::config::{LoadArgs, LoadClass, LoadMode};
 use crate::grpc::proto;
 use crate::load::{self, Arrivals, LoadError, P99Limit, Progress, Settings, Watch, Workload};
@@ -97,6 +97,7 @@ fn settings(args: &LoadArgs) -> Result<Settings, Failure> {
     let connections = NonZeroUsize::new(in_flight_max.div_ceil(CALLS_PER_CONNECTION));
     Ok(Settings {
         server: args.server.clone(),
+        tls: client::client_tls(&args.server, &args.tls)?,
         workload: workload(args)?,
         arrivals,
         connections: args

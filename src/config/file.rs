@@ -13,6 +13,7 @@ use super::{
 use crate::decision::PolicySpec;
 use crate::model::{Profile, ProviderKind};
 use crate::sample::decode::ImageLimits;
+use crate::telemetry::DEFAULT_FILTER;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
@@ -256,7 +257,7 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             format: LogFormat::Pretty,
-            filter: "info".to_owned(),
+            filter: DEFAULT_FILTER.to_owned(),
         }
     }
 }

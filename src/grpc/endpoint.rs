@@ -22,6 +22,17 @@ pub struct ClientTls {
     pub identity: Option<(Vec<u8>, zeroize::Zeroizing<Vec<u8>>)>,
 }
 
+/// Not the key.
+impl std::fmt::Debug for ClientTls {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("ClientTls")
+            .field("has_authority", &self.authority.is_some())
+            .field("has_identity", &self.identity.is_some())
+            .finish()
+    }
+}
+
 /// Where a server is, for example `http://127.0.0.1:50051`. `https` takes the machine's roots.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::message::Workload;
-use crate::grpc::STREAMS_MAX;
+use crate::grpc::{ClientTls, STREAMS_MAX};
 
 /// Mean arrivals a second that an open loop takes.
 pub const RATES: RangeInclusive<f64> = 0.01..=100_000.0;
@@ -45,6 +45,8 @@ impl Arrivals {
 pub struct Settings {
     /// URL of the server, for example `http://127.0.0.1:50051`.
     pub server: String,
+    /// Certificates for it.
+    pub tls: ClientTls,
     /// What to ask for.
     pub workload: Workload,
     /// How calls arrive.
@@ -155,6 +157,7 @@ mod tests {
         let probes = vec![Bytes::from_static(b"probe")];
         Settings {
             server: "http://127.0.0.1:1".to_owned(),
+            tls: ClientTls::default(),
             workload: Workload::new(probes, proto::VerifyRequest::default()),
             arrivals: Arrivals::Closed { callers: 256 },
             connections: NonZeroUsize::MIN,

@@ -29,7 +29,7 @@ impl Target {
     /// Connects, asks what runs there, and verifies once: a request that the server does not take
     /// is known before the load.
     pub async fn connect(settings: &Settings) -> Result<Self, LoadError> {
-        let endpoint = grpc::endpoint(&settings.server)
+        let endpoint = grpc::endpoint_with(&settings.server, settings.tls.clone())
             .map_err(|error| LoadError::Settings(vec![error.to_string()]))?
             .connect_timeout(TIMEOUT)
             .tcp_nodelay(true)

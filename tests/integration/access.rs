@@ -20,8 +20,8 @@ use self::certificates::{Certificates, directory};
 use crate::enrolled::config_of;
 use crate::store::{Home, name, on_both};
 use crate::support::{
-    ServerProcess, SharedServer, TestFolder, TestServer, assert_says, config, padan, retry_delay,
-    run,
+    ServerProcess, SharedServer, TestFolder, TestServer, assert_says, config, padan, repository,
+    retry_delay, run,
 };
 
 /// A server that takes the clients of `certificates`, each in the role it is named after, but for
@@ -110,6 +110,34 @@ async fn each_role_may_call_what_the_table_says_and_nothing_else() {
     }
 }
 
+/// `padan verify` and `padan load` at a server that asks who calls.
+fn commands_show_their_certificates(own: &Certificates, url: &str) {
+    let url = url.replace("http://127.0.0.1", "https://localhost");
+    let portrait = |name| repository().join("tests/portraits").join(name);
+    let [probe, reference] = ["person_a_2.jpg", "person_a_1.jpg"].map(portrait);
+    let command = |name: &str| {
+        let mut command = padan();
+        command.args([name, "--server", &url, "--ca"]);
+        command.arg(own.path("ca.pem"));
+        if name == "verify" {
+            command.arg(&probe).arg(&reference);
+        } else {
+            command.arg("--probe").arg(&probe);
+            command.arg("--reference").arg(&reference);
+            command.args(["--duration", "0.2", "--warmup", "0"]);
+        }
+        command
+    };
+    for name in ["verify", "load"] {
+        let (code, _, _) = run(&mut command(name));
+        assert_ne!(code, 0, "{name} without a certificate");
+        let mut command = command(name);
+        command.arg("--certificate").arg(own.path("backend.pem"));
+        let (code, stdout, stderr) = run(command.arg("--key").arg(own.path("backend.key")));
+        assert_eq!(code, 0, "{name}: {stdout}{stderr}");
+    }
+}
+
 #[tokio::test]
 async fn only_certificates_of_the_authority_connect_to_the_binary() {
     let [own, other] = ["access-own", "access-other"].map(Certificates::new);
@@ -131,6 +159,7 @@ async fn only_certificates_of_the_authority_connect_to_the_binary() {
         .await;
     let answer = call(&backend.expect("connects"), info, None).await;
     answer.expect("the backend is answered");
+    commands_show_their_certificates(&own, &server.url);
     let strangers: [(_, Option<Identity>); 3] = [
         ("without a certificate", None),
         ("of another authority", Some(other.identity("backend"))),

@@ -5,13 +5,18 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::ClientTlsArgs;
+
 /// Puts load on a server and measures it. Only use it on servers that are yours: it sends as many
 /// photographs as you say. Exit code 3: nothing was answered with a decision.
 #[derive(Debug, clap::Args)]
 pub struct LoadArgs {
-    /// The server (http://HOST:PORT)
+    /// The server (http://HOST:PORT or https://HOST:PORT)
     #[arg(long, value_name = "URL")]
     pub server: String,
+    /// How to call the server.
+    #[command(flatten)]
+    pub tls: ClientTlsArgs,
     /// The live capture; of a folder its JPEG, PNG and WebP files in turn
     #[arg(long, value_name = "FILE|DIR")]
     pub probe: PathBuf,
