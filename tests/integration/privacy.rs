@@ -74,7 +74,7 @@ fn writings_of(image: &[u8]) -> Vec<String> {
 }
 
 /// `number` with so many digits after the point, cut and rounded.
-fn writings_of_number(number: f32, digits: usize) -> [String; 2] {
+pub fn writings_of_number(number: f32, digits: usize) -> [String; 2] {
     let number = f64::from(number.abs());
     let whole = format!("{number:.12}");
     [whole[..digits + 2].to_owned(), format!("{number:.digits$}")]

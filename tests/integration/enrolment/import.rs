@@ -100,13 +100,15 @@ impl Import {
     }
 
     async fn result(&mut self) -> proto::ImportResult {
-        loop {
+        // Far more of anything else than comes between two results.
+        for _ in 0..10_000 {
             match self.next().await.expect("goes on") {
                 Some(Told::Result(result)) => return result,
                 Some(_) => {}
                 None => panic!("no more answers"),
             }
         }
+        panic!("no result among many answers")
     }
 
     /// The rest of the results by row, and the last word.
