@@ -116,7 +116,7 @@ async fn duty_7_each_decision_has_its_reason_and_leaves_one_entry(home: &Home) {
             Some(ReasonCode::ReferenceNotFound),
         ),
         (
-            "3171013201900001",
+            "3171013201909999",
             "person_a_2.jpg",
             Decision::CannotVerify,
             Some(ReasonCode::NikMalformed),

@@ -78,7 +78,7 @@ async fn duties_2_and_3_nothing_of_a_person_is_left_in_any_file_log_or_metric(ho
     assert_in_none([needles, similarities].concat(), &others);
 }
 
-fn assert_in_none(needles: Vec<Needle>, places: &Places) {
+fn assert_in_none(needles: Vec<Needle>, places: &[(String, Vec<u8>)]) {
     let sieve = Sieve::new(needles);
     for (place, bytes) in places {
         let found = sieve.found(bytes);

@@ -23,8 +23,8 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 PORTRAITS = REPOSITORY / "tests" / "portraits"
 BINARY = pathlib.Path(os.environ.get("PADAN_BINARY", REPOSITORY / "target" / "debug" / "padan"))
-WOMAN = "3171014101900001"
-STRANGER = "3171011505990003"
+WOMAN = "3171014101909999"
+STRANGER = "3171011505999997"
 TIMEOUT_S = 120
 
 

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use padan::digest;
 
 /// What must not be found, by what it is.
 #[derive(Clone)]
@@ -33,7 +34,7 @@ pub fn forms(what: &str, slice: &[u8]) -> Vec<Needle> {
         add("in base64", STANDARD_NO_PAD.encode(part));
         add("in base64 of addresses", URL_SAFE_NO_PAD.encode(part));
     }
-    let hexadecimal: String = slice.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hexadecimal = digest::hex(slice);
     add("in hexadecimal capitals", hexadecimal.to_uppercase());
     add("in hexadecimal", hexadecimal);
     let numbers = format!("{slice:?}");
@@ -91,7 +92,7 @@ fn a_slice_is_found_in_whatever_shape_the_whole_was_written() {
         _ => u8::try_from((n * 31 + n / 8) % 256).expect("a byte"),
     };
     let whole: Vec<u8> = (0..600).map(byte).collect();
-    let hexadecimal: String = whole.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hexadecimal = digest::hex(&whole);
     let escaped = format!("{:?}", Bytes::copy_from_slice(&whole));
     let writings = [
         whole.clone(),

@@ -16,7 +16,7 @@ use tokio_stream::StreamExt as _;
 use tonic::Request;
 
 use super::{Desk, caller, put_of, put_ready, served};
-use crate::enrolled::{MAN, WOMAN, subject_of};
+use crate::enrolled::{MAN, STRANGER as OTHER, WOMAN, subject_of};
 use crate::store::{Home, name, on_both};
 use crate::support::{TestFolder, portrait};
 
@@ -25,8 +25,6 @@ on_both![
     duty_5_an_old_copy_of_the_database_does_not_open_without_its_master_key,
     duty_5_rows_of_an_old_copy_do_not_open_with_fresh_keys_nor_fresh_rows_with_old_keys,
 ];
-
-const OTHER: &str = "3171011505990003";
 
 fn read(keys: &TestFolder, at: OffsetDateTime) -> KeyRing {
     let sources = [KeySource::Folder(keys.path().join("keys"))];
