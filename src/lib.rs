@@ -76,7 +76,10 @@
 //!   `subject::nik::tests`).
 //! - A decision about a subject is told only once it is durable, and was made of what still stands
 //!   then (`tests/integration/activation/repetition.rs`, `tests/integration/crash.rs`).
-//! - Without a consent that holds no template is computed (`tests/integration/activation.rs`).
+//! - Without a consent that holds no template is computed
+//!   (`tests/integration/activation/consent.rs`).
+//! - The database itself refuses to change or remove entries and checkpoints
+//!   (`tests/integration/store/append_only.rs`).
 //! - Rows that were swapped or changed, and other keys, open nothing
 //!   (`tests/integration/tampering.rs`); nothing of a person is left in any file of a killed server
 //!   (`tests/integration/canaries.rs`).

@@ -113,6 +113,11 @@ async fn make_partition(pool: &PgPool, month: (i32, u8)) -> Result<(), StoreErro
             format!(
                 "ALTER TABLE audit_entries ATTACH PARTITION {name} FOR VALUES FROM ({from}) TO ({to})"
             ),
+            // Row triggers come with the attachment, those of whole statements do not.
+            format!(
+                "CREATE TRIGGER {name}_never_emptied BEFORE TRUNCATE ON {name}
+                FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+            ),
         ] {
             sqlx::query(AssertSqlSafe(statement))
                 .execute(&mut *transaction)

@@ -124,9 +124,12 @@ impl Change for StoredCheckpoint {
     }
 
     async fn apply(&self, write: &mut Write) -> Result<(), StoreError> {
-        // One checkpoint for an entry is enough.
+        // One checkpoint for an entry is enough. SQLite's trigger refuses a second one before a
+        // conflict is noticed; PostgreSQL notices one of another transaction only as a conflict.
         const PUT: &str = "INSERT INTO checkpoints (writer, sequence, hash, at_us, key, signature)
-            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (writer, sequence) DO NOTHING";
+            SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS
+            (SELECT 1 FROM checkpoints WHERE writer = $1 AND sequence = $2)
+            ON CONFLICT (writer, sequence) DO NOTHING";
         let Position { writer, sequence } = &self.position;
         let values = values![
             writer.as_str(),

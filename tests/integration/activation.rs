@@ -2,15 +2,17 @@
 //! durable entry each, attempts, repetition, result tokens.
 
 mod attempts;
+mod consent;
 mod repetition;
 mod tokens;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use padan::audit::{Entry, Event};
+use padan::audit::{Entry, Event, Text};
 use padan::grpc::proto::{self, Decision, ReasonCode};
 use padan::records::Records;
-use padan::store::{EntryQuery, Selection, SetBlocked, WithdrawConsent};
+use padan::store::{EntryQuery, Selection, SetBlocked};
 
 use crate::enrolled::{
     MAN, STRANGER, WOMAN, activation_request, config_of, enrol, subject_of, template_of,
@@ -21,8 +23,6 @@ use crate::support::TestServer;
 
 on_both!(
     duty_7_each_decision_has_its_reason_and_leaves_one_entry,
-    duty_1_without_a_usable_consent_no_template_is_computed,
-    duty_1_a_consent_withdrawn_before_it_was_used_or_for_another_purpose_is_none,
     duty_7_a_refused_picture_of_an_enrolled_subject_leaves_one_entry,
     duty_11_the_face_of_another_enrolled_subject_looks_like_a_strangers,
     a_blocked_subject_and_an_unknown_one_answer_in_the_same_shape,
@@ -74,7 +74,14 @@ impl Office {
         entries.filter(|entry| entry.event == event).collect()
     }
 
-    fn embeddings_computed(&self) -> u64 {
+    /// Of the policy that decides here.
+    pub fn contract(&self) -> String {
+        let activation = self.server.activation.as_ref().expect("is there");
+        let policy = activation.verifier().policies().find("");
+        policy.expect("a default policy").contract_id.to_string()
+    }
+
+    pub fn embeddings_computed(&self) -> u64 {
         let name = "padan_stage_seconds_count{stage=\"embed\"}";
         let count = self.server.metric(name).unwrap_or_default();
         #[expect(
@@ -109,7 +116,7 @@ async fn duty_7_each_decision_has_its_reason_and_leaves_one_entry(home: &Home) {
             Some(ReasonCode::ReferenceNotFound),
         ),
         (
-            "3171013201900001",
+            "3171013201909999",
             "person_a_2.jpg",
             Decision::CannotVerify,
             Some(ReasonCode::NikMalformed),
@@ -117,7 +124,8 @@ async fn duty_7_each_decision_has_its_reason_and_leaves_one_entry(home: &Home) {
     ];
     for (n, (nik, probe, decision, why)) in (1..).zip(cases) {
         let id = format!("request-{n}");
-        let response = office.verify(activation_request(&id, nik, probe)).await;
+        let sent = activation_request(&id, nik, probe);
+        let response = office.verify(sent.clone()).await;
         assert_eq!(response.decision(), decision, "{nik} {probe}");
         assert_eq!(reason(&response), Vec::from_iter(why));
         let was_compared = why.is_none() || why == Some(ReasonCode::FaceMismatch);
@@ -128,146 +136,67 @@ async fn duty_7_each_decision_has_its_reason_and_leaves_one_entry(home: &Home) {
         let entry = entries
             .iter()
             .find(|entry| entry.request.as_ref().is_some_and(|it| it.as_str() == id));
-        assert_says_all_of(entry.expect("its entry"), &response);
+        let entry = entry.expect("its entry");
+        assert_says_all_of(entry, &sent, &response);
+        // What is no NIK is nobody's.
+        let whom =
+            (why != Some(ReasonCode::NikMalformed)).then(|| subject_of(&office.records, nik));
+        assert_eq!(entry.subject, whom, "{nik}");
+        let contract = Text::fitted(&office.contract());
+        let contracts = Vec::from_iter(was_compared.then_some(contract));
+        assert_eq!(entry.contracts, contracts);
     }
-    let subjects: Vec<_> = office
-        .entries(Event::Verification)
-        .await
-        .iter()
-        .map(|it| it.subject)
-        .collect();
-    let woman = subject_of(&office.records, WOMAN);
-    assert_eq!(subjects[0], Some(woman));
-    assert_eq!(subjects[4], None, "what is no NIK is nobody's");
 }
 
-/// Who, device, office, what, when, versions, decision, similarity (duty 7).
-fn assert_says_all_of(entry: &Entry, response: &proto::VerifyResponse) {
-    let text = |text: &Option<padan::audit::Text>| text.as_ref().map(ToString::to_string);
-    let decision = response.decision().as_str_name().replace("DECISION_", "");
-    assert_eq!(text(&entry.decision), Some(decision));
-    assert_eq!(text(&entry.device).as_deref(), Some("counter-2"));
-    assert_eq!(text(&entry.office).as_deref(), Some("3171"));
-    assert_eq!(text(&entry.operator).as_deref(), Some("officer-7"));
-    assert_eq!(text(&entry.purpose).as_deref(), Some("ACTIVATION"));
-    assert_eq!(text(&entry.channel).as_deref(), Some("COUNTER"));
-    assert_eq!(text(&entry.policy), Some(response.policy_version.clone()));
-    assert_eq!(entry.similarity.is_some(), response.similarity.is_some());
-    assert_eq!(
-        entry.reference_version.is_some(),
-        response.similarity.is_some()
-    );
-    for detail in [
-        "session",
-        "consent",
-        "consent_basis",
-        "consent_notice",
-        "consent_given",
+/// Who, device, office, what, when, versions, decision, similarity (duty 7): as they were sent, and
+/// as they were answered.
+fn assert_says_all_of(
+    entry: &Entry,
+    sent: &proto::VerifyRequest,
+    response: &proto::VerifyResponse,
+) {
+    let text = |text: &Option<Text>| text.as_ref().map(ToString::to_string);
+    let context = sent.context.as_ref().expect("was sent");
+    let consent = sent.consent.as_ref().expect("was sent");
+    let decision = response.decision().as_str_name();
+    let purpose = context.purpose().as_str_name();
+    let channel = context.channel().as_str_name();
+    for (written, expected) in [
+        (&entry.decision, decision.strip_prefix("DECISION_")),
+        (&entry.purpose, purpose.strip_prefix("PURPOSE_")),
+        (&entry.channel, channel.strip_prefix("CHANNEL_")),
+        (&entry.device, Some(context.device.as_str())),
+        (&entry.office, Some(context.office.as_str())),
+        (&entry.operator, Some(context.operator.as_str())),
+        (&entry.policy, Some(response.policy_version.as_str())),
+        (&entry.request, Some(response.request_id.as_str())),
     ] {
-        let has = |name: &padan::audit::Text| name.as_str() == detail;
-        assert!(entry.details.keys().any(has), "no {detail}");
+        assert_eq!(text(written).as_deref(), expected);
     }
-}
-
-/// What is wrong with a consent.
-type Change = fn(&mut proto::ConsentRecord);
-
-async fn duty_1_without_a_usable_consent_no_template_is_computed(home: &Home) {
-    let office = Office::open(home).await;
-    let before = office.embeddings_computed();
-    let changes: [(&str, Change); 6] = [
-        ("basis", |consent| consent.basis = 0),
-        ("id", |consent| consent.id.clear()),
-        ("notice", |consent| consent.notice_version.clear()),
-        ("time", |consent| consent.given_at = None),
-        ("future", |consent| shift(consent, 3600)),
-        ("old", |consent| shift(consent, -25 * 3600)),
+    let reasons: Vec<_> = reason(response)
+        .iter()
+        .map(|code| Text::fitted(code.as_str_name().trim_start_matches("REASON_CODE_")))
+        .collect();
+    assert_eq!(entry.reasons, reasons);
+    let measured = entry.similarity.map(String::from);
+    let told = response.similarity.map(|it| format!("{it:.6}"));
+    assert_eq!(measured, told, "in millionths");
+    let compared = response.similarity.map(|_| 1);
+    assert_eq!(entry.reference_version, compared);
+    assert_eq!(entry.actor.role.as_str(), "backend");
+    assert_eq!(entry.padan.as_str(), env!("CARGO_PKG_VERSION"));
+    let given = consent.given_at.as_ref().expect("was sent").seconds;
+    let given = time::OffsetDateTime::from_unix_timestamp(given).expect("a time");
+    let given = given.format(&time::format_description::well_known::Rfc3339);
+    let expected = [
+        ("consent", consent.id.clone()),
+        ("consent_basis", "CONSENT".to_owned()),
+        ("consent_given", given.expect("a time of now")),
+        ("consent_notice", consent.notice_version.clone()),
+        ("session", context.session.clone()),
     ];
-    let mut requests = vec![activation_request("none", WOMAN, "person_a_2.jpg")];
-    requests[0].consent = None;
-    for (id, change) in changes {
-        let mut request = activation_request(id, WOMAN, "person_a_2.jpg");
-        change(request.consent.as_mut().expect("is there"));
-        requests.push(request);
-    }
-    for request in requests {
-        let id = request.meta.as_ref().expect("is there").request_id.clone();
-        let response = office.verify(request).await;
-        assert_eq!(response.decision(), Decision::CannotVerify, "{id}");
-        assert_eq!(reason(&response), [ReasonCode::ConsentMissing], "{id}");
-    }
-    let given = office.verify(activation_request("given", WOMAN, "person_a_2.jpg"));
-    assert_eq!(given.await.decision(), Decision::Match);
-    let between = office.embeddings_computed();
-    assert_eq!(
-        between,
-        before + 1,
-        "only the one with a consent was computed"
-    );
-    withdraw(&office).await;
-    let mut again = activation_request("again", WOMAN, "person_a_2.jpg");
-    "consent-of-given".clone_into(&mut again.consent.as_mut().expect("is there").id);
-    assert_eq!(
-        reason(&office.verify(again).await),
-        [ReasonCode::ConsentMissing]
-    );
-    let mut earlier = activation_request("earlier", WOMAN, "person_a_2.jpg");
-    shift(earlier.consent.as_mut().expect("is there"), -3600);
-    assert_eq!(
-        reason(&office.verify(earlier).await),
-        [ReasonCode::ConsentMissing]
-    );
-    assert_eq!(office.embeddings_computed(), between);
-}
-
-fn shift(consent: &mut proto::ConsentRecord, seconds: i64) {
-    consent.given_at.as_mut().expect("is there").seconds += seconds;
-}
-
-async fn withdraw(office: &Office) {
-    let records = &office.records;
-    let withdraw = WithdrawConsent {
-        subject: subject_of(records, WOMAN),
-        id: None,
-        at_us: padan::audit::Timestamp::now().microseconds(),
-        entry: records.own_entry(Event::ConsentChanged),
-    };
-    let withdrawn = records.store().withdraw_consent(withdraw).await;
-    assert_eq!(
-        withdrawn,
-        Ok(1),
-        "the consent of the one decision was recorded"
-    );
-}
-
-async fn duty_1_a_consent_withdrawn_before_it_was_used_or_for_another_purpose_is_none(home: &Home) {
-    let office = Office::open(home).await;
-    let request = activation_request("id", WOMAN, "person_a_2.jpg");
-    let records = &office.records;
-    let withdraw = WithdrawConsent {
-        subject: subject_of(records, WOMAN),
-        id: None,
-        at_us: padan::audit::Timestamp::now().microseconds(),
-        entry: records.own_entry(Event::ConsentChanged),
-    };
-    let withdrawn = records.store().withdraw_consent(withdraw).await;
-    assert_eq!(withdrawn, Ok(0), "padan did not know of it yet");
-    let response = office.verify(request).await;
-    assert_eq!(reason(&response), [ReasonCode::ConsentMissing]);
-    assert_eq!(office.embeddings_computed(), 0);
-
-    let man = |id: &str, purpose: proto::Purpose| {
-        let mut request = activation_request(id, MAN, "person_b_2.jpg");
-        "one-consent".clone_into(&mut request.consent.as_mut().expect("is there").id);
-        request.context.as_mut().expect("is there").purpose = purpose.into();
-        request
-    };
-    let given = office
-        .verify(man("activation", proto::Purpose::Activation))
-        .await;
-    assert_eq!(given.decision(), Decision::Match);
-    let other = office.verify(man("pin", proto::Purpose::PinReset)).await;
-    assert_eq!(reason(&other), [ReasonCode::ConsentMissing]);
+    let expected = expected.map(|(name, value)| (Text::fitted(name), Text::fitted(&value)));
+    assert_eq!(entry.details, BTreeMap::from(expected));
 }
 
 async fn duty_7_a_refused_picture_of_an_enrolled_subject_leaves_one_entry(home: &Home) {
@@ -286,25 +215,44 @@ async fn duty_7_a_refused_picture_of_an_enrolled_subject_leaves_one_entry(home: 
 
 async fn duty_11_the_face_of_another_enrolled_subject_looks_like_a_strangers(home: &Home) {
     let office = Office::open(home).await;
-    let mut responses = Vec::new();
+    let mut answers = Vec::new();
     for (id, probe) in [
         ("enrolled", "person_b_2.jpg"),
         ("stranger", "impostor_1.jpg"),
     ] {
         let response = office.verify(activation_request(id, WOMAN, probe)).await;
         assert_eq!(response.decision(), Decision::NoMatch, "{id}");
-        responses.push(proto::VerifyResponse {
-            // What differs says nothing of who it is.
+        let token = response.result_token.clone();
+        let mut claims = tokens::payload(&token);
+        // What differs says nothing of who it is.
+        for own in ["jti", "iat", "exp", "request_id"] {
+            let claims = claims.as_object_mut().expect("claims");
+            assert!(claims.remove(own).is_some(), "{own}");
+        }
+        let result = office.redeem(&token, "counter-2").await.expect("redeemed");
+        let result = proto::RedeemResultResponse {
+            request_id: String::new(),
+            decided_at: None,
+            ..result
+        };
+        let response = proto::VerifyResponse {
             request_id: String::new(),
             similarity: None,
             result_token: String::new(),
-            attempts_left: None,
             probe: None,
             times: None,
             ..response
-        });
+        };
+        answers.push((response, token.len(), claims, result));
     }
-    assert_eq!(responses[0], responses[1]);
+    assert_eq!(answers[0], answers[1]);
+    // Nor does the trail connect the man with it.
+    let man = subject_of(&office.records, MAN);
+    for event in [Event::Verification, Event::TokenRedeemed] {
+        let entries = office.entries(event).await;
+        assert_eq!(entries.len(), 2);
+        assert!(entries.iter().all(|entry| entry.subject != Some(man)));
+    }
 }
 
 async fn a_blocked_subject_and_an_unknown_one_answer_in_the_same_shape(home: &Home) {

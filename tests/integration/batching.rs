@@ -1,9 +1,11 @@
 //! The way of an accelerator, with the CPU in its place: the same sessions, threads and batches.
 
+use std::time::Instant;
+
 use padan::embed::FaceEmbedder;
 
 use crate::support::batching::{self, GatedDevice, Order, crops, difference};
-use crate::support::{as_picture, full_precision};
+use crate::support::{WAIT_MAX, as_picture, full_precision};
 
 #[test]
 fn batches_give_what_a_lane_gives() {
@@ -26,7 +28,9 @@ fn a_failed_batch_is_an_error_for_all_in_it_or_behind_it_and_the_next_face_is_se
         );
     }
     let mut handle = device.handle();
+    let begun = Instant::now();
     let embedding = loop {
+        assert!(begun.elapsed() < WAIT_MAX, "the device is not made again");
         device.order(Order::Run);
         match handle.embed(&crops[2]) {
             Ok(embedding) => break embedding,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use padan::access::RateLimits;
-use padan::audit::{Event, Text};
+use padan::audit::Event;
 use padan::config::{Config, StoreConfig, TrailConfig};
 use padan::embed::Template;
 use padan::engine::Class;
@@ -22,9 +22,9 @@ use crate::store::Home;
 use crate::support::{TestFolder, config, portrait, sample};
 
 /// Made-up people: a woman and a man of Central Jakarta, and one whom nobody enrolled.
-pub const WOMAN: &str = "3171014101900001";
-pub const MAN: &str = "3171010101850002";
-pub const STRANGER: &str = "3171011505990003";
+pub const WOMAN: &str = "3171014101909999";
+pub const MAN: &str = "3171010101859998";
+pub const STRANGER: &str = "3171011505999997";
 
 /// The default configuration with this database and fresh keys in `keys`.
 pub fn config_of(home: &Home, keys: &TestFolder) -> Config {
@@ -75,32 +75,43 @@ pub async fn template_of(verifier: &Verifier, name: &str) -> Template {
 
 /// Stores a template as the reference of a new subject, without the enrolment service.
 pub async fn enrol(records: &Arc<Records>, nik: &str, template: &Template) {
-    let (keys, subject) = (records.keys(), subject_of(records, nik));
+    // Before anything that a test does by the clock.
+    put(records, subject_of(records, nik), 0, 1, template).await;
+}
+
+/// Stores a template as the reference of a subject, under a new key of `at_us`. `version` is the
+/// subject's as it is.
+pub async fn put(
+    records: &Records,
+    subject: SubjectHash,
+    version: u64,
+    at_us: i64,
+    template: &Template,
+) {
+    let keys = records.keys();
     let key = SubjectKey::random().expect("random bytes");
     let wrapped = keys.wrap(&key, &subject).expect("wraps");
-    let binding = Binding::template(&subject, &template.contract_id, 1);
+    let binding = Binding::template(&subject, &template.contract_id, version + 1);
     let sealed = seal(&key, &binding, &template.to_bytes()).expect("seals");
     let mut entry = records.own_entry(Event::ReferenceChanged);
     entry.subject = Some(subject);
-    entry
-        .details
-        .insert(Text::fitted("operation"), Text::fitted("put"));
+    entry.detail("operation", "put");
     let put = PutReference {
         subject,
-        expected_version: 0,
+        expected_version: version,
         new_key: Some(WrappedKey {
             bytes: wrapped.bytes,
             master_key: wrapped.master_key_id.to_string(),
         }),
         reference: Reference {
             contract_id: template.contract_id.to_string(),
-            row_version: 1,
+            row_version: version + 1,
             nonce: sealed.nonce.to_vec(),
             ciphertext: sealed.ciphertext,
             captured_on: Some("2014-05-20".to_owned()),
             source: "REGISTRY".to_owned(),
             quality: "GOOD".to_owned(),
-            created_us: 1,
+            created_us: at_us,
         },
         portrait: None,
         claim: None,

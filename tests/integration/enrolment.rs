@@ -329,15 +329,15 @@ async fn a_number_that_is_no_nik_is_an_outcome_with_one_entry(home: &Home) {
     for nik in [
         "",
         "3171014101900000",
-        "31710141019O0001",
-        "3171013201900001",
+        "31710141019O9999",
+        "3171013201909999",
     ] {
         let put = desk.put(put_of(nik, portrait("person_a_1.jpg"))).await;
         let put = put.expect("an answer");
         assert_eq!(put.outcome(), EnrollmentOutcome::Refused, "{nik}");
         assert_eq!(put.reasons[0].code(), ReasonCode::NikMalformed);
     }
-    let status = desk.status("3171013201900001").await;
+    let status = desk.status("3171013201909999").await;
     assert_eq!(status.status(), ReferenceStatus::NikMalformed);
     let entries = desk.entries().await;
     assert_eq!(entries.len(), 5);

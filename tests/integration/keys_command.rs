@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use padan::access::Role;
 use serde_json::Value;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity, Server, ServerTlsConfig};
 use tonic_health::pb::HealthCheckRequest;
@@ -287,16 +288,7 @@ async fn development_certificates_make_mutual_tls() {
     assert_says(&stdout, &["ca.pem", "development only"]);
     assert_eq!(certs(&other, &[]).0, 0);
     let (url, ca) = (serve(&own).await, pem(&own, "ca.pem"));
-    let roles = [
-        "backend",
-        "operator",
-        "reviewer",
-        "auditor",
-        "privacy-officer",
-        "enrolment",
-        "admin",
-    ];
-    for role in roles {
+    for role in Role::ALL.map(Role::name) {
         let client = Some(identity(&own, role));
         assert!(is_answered(&url, &ca, "localhost", client).await, "{role}");
     }

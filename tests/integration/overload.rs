@@ -12,7 +12,8 @@ use tokio::task::JoinHandle;
 use tonic::{Code, Request, Status};
 
 use crate::support::{
-    TestServer, config, eventually, genuine, jpeg, picture, portrait, retry_delay, verify_request,
+    TestServer, WAIT_MAX, config, eventually, genuine, jpeg, picture, portrait, retry_delay,
+    verify_request,
 };
 
 /// The default configuration with this many lanes and places in the queue.
@@ -210,7 +211,9 @@ async fn takes_the_places_of_an_abandoned_request(server: &TestServer) -> bool {
     waiting(3.0).await;
     abandoned.abort();
     // Refused until the server notices.
+    let begun = std::time::Instant::now();
     let next = loop {
+        assert!(begun.elapsed() < WAIT_MAX, "its places stay taken");
         match server.verify(genuine()).await {
             Ok(answer) => break answer,
             Err(status) => assert_busy(&status),

@@ -5,24 +5,25 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use padan::access::{Caller, Role};
 use padan::audit::{Entry, Event, Text, Timestamp};
-use padan::embed::{ContractId, Template};
+use padan::embed::{ContractId, Embedding, Template};
 use padan::grpc::proto;
-use padan::keys::{self, Binding, KeyRing, SubjectKey};
+use padan::keys::KeyRing;
 use padan::records::Records;
 use padan::store::{
-    CommitOutcome, Consent, DecisionRecord, Effects, EntryQuery, NewReview, PutReference,
-    Reference, RequestKey, Selection, SqlStore, WrappedKey,
+    CommitOutcome, Consent, DecisionRecord, Effects, EntryQuery, NewReview, RequestKey, Selection,
+    SqlStore,
 };
 use padan::subject::{Nik, SubjectHash};
 use time::OffsetDateTime;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
+use crate::enrolled;
 use crate::store::{Home, name};
 use crate::support::TestFolder;
 
 /// Two people who do not exist.
-pub const NIKS: [&str; 2] = ["3174096112900001", "3174091708450002"];
+pub const NIKS: [&str; 2] = ["3174096112909999", "3174091708459998"];
 
 /// The contract of the references that [`enrol`] makes.
 pub const CONTRACT: &str = "contract";
@@ -85,41 +86,14 @@ pub fn now_us() -> i64 {
     Timestamp::now().microseconds()
 }
 
-/// Stores a reference under a new key. `version` is the subject's as it is.
+/// Stores a made-up reference under a new key. `version` is the subject's as it is.
 pub async fn enrol(records: &Records, whom: SubjectHash, version: u64) {
-    let contract = ContractId::new(CONTRACT);
-    let known = padan::embed::Embedding::from_output(&[1.0; 128]).expect("a direction");
+    let embedding = Embedding::from_output(&[1.0; 128]).expect("a direction");
     let template = Template {
-        contract_id: contract.clone(),
-        embedding: known,
+        contract_id: ContractId::new(CONTRACT),
+        embedding,
     };
-    let key = SubjectKey::random().expect("random bytes");
-    let binding = Binding::template(&whom, &contract, version + 1);
-    let sealed = keys::seal(&key, &binding, &template.to_bytes()).expect("seals");
-    let wrapped = records.keys().wrap(&key, &whom).expect("wraps");
-    let put = PutReference {
-        subject: whom,
-        expected_version: version,
-        new_key: Some(WrappedKey {
-            bytes: wrapped.bytes,
-            master_key: wrapped.master_key_id.to_string(),
-        }),
-        reference: Reference {
-            contract_id: CONTRACT.to_owned(),
-            row_version: version + 1,
-            nonce: sealed.nonce.to_vec(),
-            ciphertext: sealed.ciphertext,
-            captured_on: None,
-            source: "test".to_owned(),
-            quality: "good".to_owned(),
-            created_us: now_us(),
-        },
-        portrait: None,
-        claim: None,
-        entry: about(records.own_entry(Event::ReferenceChanged), whom),
-    };
-    let changed = records.store().put_reference(put).await.expect("writes");
-    assert!(matches!(changed, padan::store::Changed::Done(_)));
+    enrolled::put(records, whom, version, now_us(), &template).await;
 }
 
 fn about(mut entry: Entry, whom: SubjectHash) -> Entry {

@@ -22,7 +22,7 @@ use tonic::{Request, Status};
 use crate::support::{self, ServerProcess, TestFolder, padan};
 
 /// Stands for what a picture's file may carry: a name, a place, a NIK.
-const CANARY: &str = "CANARY-NIK-3174091203850001";
+const CANARY: &str = "CANARY-NIK-3174091203859999";
 
 /// The portrait with the canary in a JPEG comment, right at its start.
 fn with_canary(name: &str) -> Bytes {
@@ -74,7 +74,7 @@ fn writings_of(image: &[u8]) -> Vec<String> {
 }
 
 /// `number` with so many digits after the point, cut and rounded.
-fn writings_of_number(number: f32, digits: usize) -> [String; 2] {
+pub fn writings_of_number(number: f32, digits: usize) -> [String; 2] {
     let number = f64::from(number.abs());
     let whole = format!("{number:.12}");
     [whole[..digits + 2].to_owned(), format!("{number:.digits$}")]

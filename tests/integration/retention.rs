@@ -10,6 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::people::{entries, fresh_keys, records};
 use crate::store::{Home, NOW, comparison, on_both, request, review, subject};
+use crate::support::eventually;
 
 on_both!(
     what_is_due_goes_and_nothing_else,
@@ -119,15 +120,16 @@ async fn it_goes_again_and_again_until_the_end(home: &Home) {
         let mut record = crate::store::decision(id, subject(1));
         record.at_us = 1;
         records.store().commit(record).await.expect("commits");
-        // As long as the machine takes.
-        while records.store().stored(&request(id), &[1; 32]).await != Ok(None) {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-        }
+        eventually("the request is gone", async || {
+            records.store().stored(&request(id), &[1; 32]).await == Ok(None)
+        })
+        .await;
     }
     // An end that comes before a sweep's entry leaves it out.
-    while entries(&records, Event::RetentionEnded).await.len() < 2 {
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-    }
+    eventually("two sweeps have their entries", async || {
+        entries(&records, Event::RetentionEnded).await.len() >= 2
+    })
+    .await;
     drop(stop);
     task.await.expect("ends");
     let nothing = Retention {

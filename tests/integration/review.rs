@@ -1,5 +1,6 @@
 //! The queue of cases for a human, on both databases.
 
+mod journey;
 mod replicas;
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! The store on both databases: each test below runs on SQLite and on PostgreSQL.
 
+mod append_only;
 mod decisions;
 mod evidence;
 mod failures;

@@ -31,6 +31,9 @@ use tonic_types::StatusExt;
 
 pub use process::{ServerProcess, padan, run, spawn_server};
 
+/// How long a test waits for what ought to come at once, on a machine that does much else.
+pub const WAIT_MAX: Duration = Duration::from_mins(1);
+
 /// All portraits: two pairs of one person each, and two more people.
 pub const PORTRAITS: [&str; 6] = [
     "person_a_1.jpg",
@@ -128,7 +131,7 @@ impl TestServer {
     /// Asks the server to stop; returns how it ended.
     pub async fn stop(self) -> Result<Drained, ServeError> {
         drop(self.stop);
-        tokio::time::timeout(Duration::from_mins(1), self.task)
+        tokio::time::timeout(WAIT_MAX, self.task)
             .await
             .expect("the server ends")
             .expect("the server does not panic")
@@ -335,7 +338,7 @@ pub async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    let in_time = tokio::time::timeout(Duration::from_mins(1), polling).await;
+    let in_time = tokio::time::timeout(WAIT_MAX, polling).await;
     assert!(in_time.is_ok(), "within a minute: {what}");
 }
 

@@ -1,7 +1,7 @@
 //! What somebody did to the database, the keys or the disk is found, and nothing is decided by it.
 
 use padan::app::App;
-use padan::audit::Event;
+use padan::audit::{Event, Text};
 use padan::grpc::proto::Decision;
 use padan::keys::KeySource;
 use padan::store::Location;
@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use tonic::Code;
 
 use crate::activation::Office;
-use crate::enrolled::{MAN, WOMAN, activation_request, config_of};
+use crate::enrolled::{MAN, WOMAN, activation_request, config_of, subject_of};
 use crate::store::{Home, on_both};
 use crate::support::postgres::Postgres;
 use crate::support::{TestFolder, TestServer, assert_says, config};
@@ -17,6 +17,8 @@ use crate::support::{TestFolder, TestServer, assert_says, config};
 on_both!(
     duty_4_swapped_rows_do_not_open_and_no_comparison_is_made,
     an_edited_template_does_not_open,
+    duty_4_a_single_bit_of_a_sealed_template_is_enough,
+    duty_7_where_no_entry_can_be_written_no_match_is_released,
     other_keys_are_refused_at_the_start,
     duty_4_a_database_without_its_keys_yields_no_comparison,
 );
@@ -71,6 +73,83 @@ async fn an_edited_template_does_not_open(home: &Home) {
         home.execute(statement).await.expect("edited");
         assert_nothing_is_decided(&office, id).await;
     }
+}
+
+async fn duty_4_a_single_bit_of_a_sealed_template_is_enough(home: &Home) {
+    // The lowest bit of the first byte; done twice, it is as it was.
+    let flip = match home {
+        // Only hexadecimal digits can be taken apart there.
+        Home::Sqlite(_) => {
+            "UPDATE face_references SET ciphertext = unhex(
+            substr(hex(ciphertext), 1, 1) ||
+            substr('1032547698BADCFE', instr('0123456789ABCDEF', substr(hex(ciphertext), 2, 1)), 1)
+            || substr(hex(ciphertext), 3))"
+        }
+        Home::Postgres { .. } => {
+            "UPDATE face_references SET
+            ciphertext = set_bit(ciphertext, 0, 1 - get_bit(ciphertext, 0))"
+        }
+    };
+    let office = Office::open(home).await;
+    let sealed = async || {
+        let contract = office.contract();
+        let woman = subject_of(&office.records, WOMAN);
+        let found = office.records.store().subject(woman, &contract).await;
+        let (_, reference) = found.expect("readable").expect("is there");
+        reference.expect("a reference").ciphertext
+    };
+    let before = sealed().await;
+    home.execute(flip).await.expect("edited");
+    let after = sealed().await;
+    assert_eq!(after.len(), before.len());
+    let pairs = before.iter().zip(&after);
+    let bits: u32 = pairs.map(|(old, new)| (old ^ new).count_ones()).sum();
+    assert_eq!(bits, 1, "the statement does what it says");
+    assert_nothing_is_decided(&office, "flipped").await;
+    // Refused with its reason, in an entry of its own.
+    let refused = office.entries(Event::CallRefused).await;
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].reasons[0].as_str(), "RECORDS_DO_NOT_OPEN");
+    assert_eq!(refused[0].similarity, None, "nothing was compared");
+    assert_eq!(office.embeddings_computed(), 0);
+    home.execute(flip).await.expect("edited");
+    let request = activation_request("back", WOMAN, "person_a_2.jpg");
+    assert_eq!(office.verify(request).await.decision(), Decision::Match);
+}
+
+async fn duty_7_where_no_entry_can_be_written_no_match_is_released(home: &Home) {
+    let office = Office::open(home).await;
+    let earlier = activation_request("earlier", WOMAN, "person_a_2.jpg");
+    let token = office.verify(earlier).await.result_token;
+    home.execute("ALTER TABLE audit_entries RENAME TO elsewhere")
+        .await
+        .expect("renamed");
+    let request = activation_request("unwritten", WOMAN, "person_a_2.jpg");
+    // An error carries neither a decision nor a token; and asking again does not wear it down.
+    for _ in 0..2 {
+        let refused = office.server.verify(request.clone()).await;
+        let status = refused.expect_err("no entry, no decision");
+        assert_eq!(status.code(), Code::Internal, "{status}");
+    }
+    let redeemed = office.redeem(&token, "counter-2").await;
+    let status = redeemed.expect_err("no entry, no result");
+    assert_eq!(status.code(), Code::Internal, "{status}");
+    home.execute("ALTER TABLE elsewhere RENAME TO audit_entries")
+        .await
+        .expect("renamed");
+    let only = Some(Text::fitted("unwritten"));
+    let of_request = async || {
+        let entries = office.entries(Event::Verification).await;
+        entries.iter().filter(|entry| entry.request == only).count()
+    };
+    assert_eq!(of_request().await, 0);
+    let answer = office.verify(request).await;
+    assert_eq!(answer.decision(), Decision::Match);
+    assert_eq!(answer.attempts_left, Some(2), "what failed cost no attempt");
+    assert_eq!(of_request().await, 1);
+    assert!(office.entries(Event::CallRefused).await.is_empty());
+    let result = office.redeem(&token, "counter-2").await;
+    assert_eq!(result.expect("was not used up").request_id, "earlier");
 }
 
 /// Why an app of this configuration does not keep records.

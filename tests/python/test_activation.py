@@ -23,9 +23,19 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 PORTRAITS = REPOSITORY / "tests" / "portraits"
 BINARY = pathlib.Path(os.environ.get("PADAN_BINARY", REPOSITORY / "target" / "debug" / "padan"))
-WOMAN = "3171014101900001"
-STRANGER = "3171011505990003"
+WOMAN = "3171014101909999"
+STRANGER = "3171011505999997"
 TIMEOUT_S = 120
+
+
+def run_example(server: str, nik: str, selfie: str) -> tuple[int, str]:
+    """Exit code and output of the example against this server."""
+    command = [sys.executable, "-B", REPOSITORY / "examples" / "activate.py", "--server", server]
+    run = subprocess.run(
+        [*command, "--nik", nik, "--selfie", PORTRAITS / selfie],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S, check=False,
+    )
+    return run.returncode, run.stdout
 
 
 class ActivationTest(unittest.TestCase):
@@ -42,7 +52,9 @@ class ActivationTest(unittest.TestCase):
             [*command, "--metrics-listen", "127.0.0.1:0"], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
         )
         cls.addClassCleanup(cls.stop_server)
-        cls.address = cls.server.stdout.readline().strip().removeprefix("padan listens on ")
+        announced = cls.server.stdout.readline().strip()
+        cls.address = announced.removeprefix("padan listens on ")
+        assert cls.address and cls.address != announced, f"the server did not start: {announced!r}"
         cls.enrol()
 
     @classmethod
@@ -71,12 +83,7 @@ class ActivationTest(unittest.TestCase):
 
     def activate(self, nik: str, selfie: str) -> tuple[int, str]:
         """Exit code and output of the example."""
-        command = [sys.executable, "-B", REPOSITORY / "examples" / "activate.py", "--server", self.address]
-        run = subprocess.run(
-            [*command, "--nik", nik, "--selfie", PORTRAITS / selfie],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S, check=False,
-        )
-        return run.returncode, run.stdout
+        return run_example(self.address, nik, selfie)
 
     def test_the_enrolled_person_is_activated(self) -> None:
         code, output = self.activate(WOMAN, "person_a_2.jpg")
@@ -97,13 +104,9 @@ class ActivationTest(unittest.TestCase):
         self.assertIn("Belum ada foto rekaman", output)
 
     def test_a_server_that_is_not_there_is_a_technical_failure(self) -> None:
-        command = [sys.executable, "-B", REPOSITORY / "examples" / "activate.py", "--server", "127.0.0.1:1"]
-        run = subprocess.run(
-            [*command, "--nik", WOMAN, "--selfie", PORTRAITS / "person_a_2.jpg"],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S, check=False,
-        )
-        self.assertEqual(run.returncode, 3, run.stdout)
-        self.assertNotIn("Traceback", run.stdout)
+        code, output = run_example("127.0.0.1:1", WOMAN, "person_a_2.jpg")
+        self.assertEqual(code, 3, output)
+        self.assertNotIn("Traceback", output)
 
     def test_plain_text_stays_on_this_machine(self) -> None:
         example = load_example()
@@ -111,13 +114,9 @@ class ActivationTest(unittest.TestCase):
             self.assertTrue(example.is_loopback(server), server)
         for server in ("padan.example:1", "10.0.0.1:1", "0.0.0.0:1", "localhost.example:1", "dns:///127.0.0.1:1"):
             self.assertFalse(example.is_loopback(server), server)
-        command = [sys.executable, "-B", REPOSITORY / "examples" / "activate.py", "--server", "padan.example:1"]
-        run = subprocess.run(
-            [*command, "--nik", WOMAN, "--selfie", PORTRAITS / "person_a_2.jpg"],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=TIMEOUT_S, check=False,
-        )
-        self.assertEqual(run.returncode, 2, run.stdout)
-        self.assertIn("--ca", run.stdout)
+        code, output = run_example("padan.example:1", WOMAN, "person_a_2.jpg")
+        self.assertEqual(code, 2, output)
+        self.assertIn("--ca", output)
 
     def test_a_result_of_unknown_use_is_not_redeemed_again(self) -> None:
         example = load_example()

@@ -1,8 +1,13 @@
 //! Result tokens: redeemed once, by the device that captured, as they were issued.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use padan::audit::Event;
+use padan::decision;
 use padan::grpc::proto::results_client::ResultsClient;
 use padan::grpc::proto::{self, Decision, RedeemResultRequest};
+use padan::token::{self, Claims};
+use time::{Duration, OffsetDateTime};
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
@@ -13,11 +18,12 @@ use crate::store::{Home, on_both};
 on_both!(
     duty_9_a_token_is_redeemed_once_and_says_what_was_decided,
     duty_9_an_altered_token_or_one_from_another_device_is_refused,
+    duty_9_a_token_out_of_its_time_is_refused,
     of_many_who_redeem_one_token_at_once_one_succeeds,
 );
 
 impl Office {
-    async fn redeem(
+    pub async fn redeem(
         &self,
         token: &str,
         device: &str,
@@ -76,16 +82,61 @@ async fn duty_9_an_altered_token_or_one_from_another_device_is_refused(home: &Ho
     assert_eq!(office.entries(Event::TokenRedeemed).await.len(), 6);
 }
 
+/// The claims of a token, unchecked.
+pub fn payload(token: &str) -> serde_json::Value {
+    let part = token.split('.').nth(1).expect("a token");
+    let payload = BASE64URL.decode(part).expect("base64");
+    serde_json::from_slice(&payload).expect("JSON")
+}
+
 /// The same token with another decision in it.
 fn altered(token: &str) -> String {
-    use base64::Engine as _;
-    let base64 = base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let parts: Vec<&str> = token.split('.').collect();
-    let payload = base64.decode(parts[1]).expect("base64");
-    let payload = String::from_utf8(payload).expect("JSON");
+    let payload = payload(token).to_string();
     assert!(payload.contains("\"MATCH\""), "{payload}");
-    let payload = base64.encode(payload.replace("\"MATCH\"", "\"NO_MATCH\""));
+    let payload = BASE64URL.encode(payload.replace("\"MATCH\"", "\"NO_MATCH\""));
     format!("{}.{payload}.{}", parts[0], parts[2])
+}
+
+/// A token as this service issues it, of `seconds` ago, that lives as long as one may.
+fn issued(office: &Office, seconds: i64) -> String {
+    let issued = OffsetDateTime::now_utc() - Duration::seconds(seconds);
+    let mut nonce = [0; 16];
+    padan::keys::fill_random(&mut nonce).expect("random bytes");
+    let claims = Claims {
+        subject: subject_of(&office.records, WOMAN),
+        device: "counter-2".to_owned(),
+        operator: "officer-7".to_owned(),
+        office: "3171".to_owned(),
+        purpose: "ACTIVATION".to_owned(),
+        decision: decision::Decision::Match,
+        review: None,
+        request_id: "id".to_owned(),
+        nonce,
+        issued,
+        expires: issued + token::LIFE_MAX,
+    };
+    token::issue(office.records.keys().token_key(), &claims).expect("a token")
+}
+
+async fn duty_9_a_token_out_of_its_time_is_refused(home: &Home) {
+    let office = Office::open(home).await;
+    for (token, reason) in [
+        (issued(&office, 3600), "TOKEN_EXPIRED"),
+        // By one second: its last moment is over.
+        (issued(&office, 91), "TOKEN_EXPIRED"),
+        // An hour to come is more than two clocks differ by.
+        (issued(&office, -3600), "TOKEN_NOT_YET_VALID"),
+    ] {
+        assert_refused(office.redeem(&token, "counter-2").await, reason);
+        let entries = office.entries(Event::TokenRedeemed).await;
+        let last = entries.iter().max_by_key(|entry| entry.sequence);
+        assert_eq!(last.expect("its entry").reasons[0].as_str(), reason);
+    }
+    assert_eq!(office.entries(Event::TokenRedeemed).await.len(), 3);
+    // Nothing but the clock was against them.
+    let redeemed = office.redeem(&issued(&office, 0), "counter-2").await;
+    assert_eq!(redeemed.expect("in its time").decision(), Decision::Match);
 }
 
 async fn of_many_who_redeem_one_token_at_once_one_succeeds(home: &Home) {

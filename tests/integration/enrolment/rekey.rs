@@ -16,16 +16,15 @@ use tokio_stream::StreamExt as _;
 use tonic::Request;
 
 use super::{Desk, caller, put_of, put_ready, served};
-use crate::enrolled::{MAN, WOMAN, subject_of};
+use crate::enrolled::{MAN, STRANGER as OTHER, WOMAN, subject_of};
 use crate::store::{Home, name, on_both};
 use crate::support::{TestFolder, portrait};
 
 on_both![
     after_a_rotation_the_old_master_key_is_not_needed,
-    duty_5_with_fresh_keys_an_old_copy_of_the_database_does_not_open,
+    duty_5_an_old_copy_of_the_database_does_not_open_without_its_master_key,
+    duty_5_rows_of_an_old_copy_do_not_open_with_fresh_keys_nor_fresh_rows_with_old_keys,
 ];
-
-const OTHER: &str = "3171011505990003";
 
 fn read(keys: &TestFolder, at: OffsetDateTime) -> KeyRing {
     let sources = [KeySource::Folder(keys.path().join("keys"))];
@@ -97,6 +96,42 @@ async fn after_a_rotation_the_old_master_key_is_not_needed(home: &Home) {
     assert!(reopen(home, strange).await.is_err());
 }
 
+async fn duty_5_an_old_copy_of_the_database_does_not_open_without_its_master_key(home: &Home) {
+    let folder = TestFolder::unique("rekey-copy");
+    let (keys_folder, now) = (folder.path().join("keys"), OffsetDateTime::now_utc());
+    let later = now + time::Duration::DAY;
+    keys::create_keys(&keys_folder, now).expect("new keys");
+    let old = read(&folder, now).active_master_key().clone();
+    let before = Desk::with(home, read(&folder, now), Settings::default()).await;
+    before
+        .stored(put_ready(WOMAN, served().as_str(), 3.0))
+        .await;
+    before.records.store().close().await;
+    let copy = home.copy().await;
+    keys::add_master_key(&keys_folder, Some(later), now).expect("another key");
+    let desk = Desk::with(home, read(&folder, later), Settings::default()).await;
+    let told = rekey(&desk, false).await;
+    assert!(told.last().expect("something is told").finished);
+    desk.records.store().close().await;
+
+    let file = keys_folder.join(format!("master-{old}.key"));
+    let aside = folder.path().join("aside");
+    std::fs::rename(&file, &aside).expect("removed");
+    let served_on = reopen(home, read(&folder, later)).await;
+    served_on
+        .expect("needs the new key alone")
+        .store()
+        .close()
+        .await;
+    let refused = reopen(&copy, read(&folder, later)).await.err();
+    let missing = RecordsError::MasterKeyMissing(old.to_string());
+    assert_eq!(refused, Some(missing));
+    // Nothing else kept the copy from opening.
+    std::fs::rename(&aside, &file).expect("brought back");
+    let desk = Desk::with(&copy, read(&folder, later), Settings::default()).await;
+    assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::Reference(_)));
+}
+
 /// What a copy of the database has of a subject.
 async fn copy_of(desk: &Desk, subject: SubjectHash) -> (Subject, Reference) {
     let contract = served();
@@ -115,7 +150,9 @@ fn opens(desk: &Desk, subject: SubjectHash, key: &Subject, sealed: &Reference) -
     keys::open(&key, &binding, &sealed).is_ok()
 }
 
-async fn duty_5_with_fresh_keys_an_old_copy_of_the_database_does_not_open(home: &Home) {
+async fn duty_5_rows_of_an_old_copy_do_not_open_with_fresh_keys_nor_fresh_rows_with_old_keys(
+    home: &Home,
+) {
     let keys = KeyRing::ephemeral(OffsetDateTime::now_utc()).expect("random bytes");
     let settings = Settings {
         keep_portraits: true,

@@ -1,12 +1,12 @@
 //! `padan serve` as a process.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use padan::grpc::proto;
 
 use super::command_line::{json, silent_address, verify};
-use crate::support::{self, ServerProcess, assert_says, padan, run, spawn_server};
+use crate::support::{self, ServerProcess, WAIT_MAX, assert_says, padan, run, spawn_server};
 
 #[test]
 fn a_command_ends_well_when_nobody_reads_its_standard_output() {
@@ -28,17 +28,29 @@ fn a_command_ends_well_when_nobody_reads_its_standard_output() {
 fn a_server_goes_on_when_nobody_reads_its_standard_output() {
     let mut child = spawn_server(&mut padan());
     drop(child.stdout.take());
-    let mut stderr = BufReader::new(child.stderr.take().expect("is piped"));
+    let stderr = BufReader::new(child.stderr.take().expect("is piped"));
+    let (line, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for read in stderr.lines() {
+            // The test may have failed meanwhile.
+            drop(line.send(read.expect("UTF-8") + "\n"));
+        }
+    });
     let mut told = String::new();
     while !told.contains("padan is ready") {
-        let read = stderr.read_line(&mut told).expect("UTF-8");
-        assert!(read > 0, "it ended: {told}");
+        match lines.recv_timeout(WAIT_MAX) {
+            Ok(line) => told.push_str(&line),
+            Err(error) => {
+                drop(child.kill());
+                panic!("{error}: {told}");
+            }
+        }
     }
     let mut kill = Command::new("kill");
     kill.args(["-TERM", &child.id().to_string()]);
     assert!(kill.status().expect("there is a `kill`").success());
     let status = child.wait().expect("ends");
-    stderr.read_to_string(&mut told).expect("UTF-8");
+    told.extend(lines);
     assert_eq!(status.code(), Some(0), "{told}");
     assert!(!told.contains("panicked"), "{told}");
 }

@@ -19,7 +19,6 @@ on_both!(
     a_consent_is_recorded_once_and_withdrawn,
     entries_are_found_by_whom_where_and_request,
     pages_of_entries_leave_nothing_out,
-    the_trail_is_append_only,
     an_entry_of_another_month_finds_its_place,
     an_entry_that_does_not_fit_is_refused_alone,
     checkpoints_come_back,
@@ -256,7 +255,8 @@ async fn pages_of_entries_leave_nothing_out(home: &Home) {
         ..query(Selection::All)
     };
     let mut all = Vec::new();
-    loop {
+    // Five pages, and as many again that would be too many.
+    for _ in 0..10 {
         let entries = stores[0].entries(&page).await.expect("readable");
         let Some(last) = entries.last() else {
             break;
@@ -274,17 +274,18 @@ async fn pages_of_entries_leave_nothing_out(home: &Home) {
     assert_eq!(all.len(), 14);
 }
 
-async fn the_trail_is_append_only(home: &Home) {
-    let store = home.open("a").await;
-    store.append(entry("event")).await.expect("appends");
-    for statement in [
-        "UPDATE audit_entries SET entry = 'other'",
-        "DELETE FROM audit_entries",
-    ] {
-        let error = home.execute(statement).await.expect_err("is refused");
-        assert!(error.to_string().contains("append-only"), "{error}");
+/// A checkpoint of the chain "a" that nobody signed.
+pub fn checkpoint(sequence: u64) -> StoredCheckpoint {
+    StoredCheckpoint {
+        position: Position {
+            writer: name("a"),
+            sequence,
+        },
+        hash: ChainHash::genesis(&name("a")),
+        at_us: NOW,
+        key: vec![8; 32],
+        signature: vec![9; 64],
     }
-    assert_eq!(intact_chain(&store, "a").await, ["event"]);
 }
 
 async fn an_entry_of_another_month_finds_its_place(home: &Home) {
@@ -312,16 +313,6 @@ async fn an_entry_that_does_not_fit_is_refused_alone(home: &Home) {
 
 async fn checkpoints_come_back(home: &Home) {
     let store = home.open("a").await;
-    let checkpoint = |sequence| StoredCheckpoint {
-        position: Position {
-            writer: name("a"),
-            sequence,
-        },
-        hash: ChainHash::genesis(&name("a")),
-        at_us: NOW,
-        key: vec![8; 32],
-        signature: vec![9; 64],
-    };
     for sequence in [1, 5, 9, 5] {
         store
             .put_checkpoint(checkpoint(sequence))

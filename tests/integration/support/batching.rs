@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, yield_now};
+use std::time::Instant;
 
 use padan::config::Config;
 use padan::embed::{Embedding, FaceEmbedder, InferenceError};
@@ -14,7 +15,15 @@ use padan::model::{
 };
 use padan::sample::picture::Picture;
 
-use super::{decoded, repository};
+use super::{WAIT_MAX, decoded, repository};
+
+fn spin_until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < WAIT_MAX, "within a minute: {what}");
+        yield_now();
+    }
+}
 
 /// What the device does with its next batch.
 pub enum Order {
@@ -110,9 +119,7 @@ impl GatedDevice {
         let batches = || -> u64 { self.device.counts().batches.values().sum() };
         let before = batches();
         let call = self.call(crop);
-        while batches() == before {
-            yield_now();
-        }
+        spin_until("the device takes the call", || batches() != before);
         call
     }
 
@@ -120,9 +127,8 @@ impl GatedDevice {
     pub fn waiting(&self, crop: &Picture) -> Call {
         let before = self.device.waiting();
         let call = self.call(crop);
-        while self.device.waiting() == before {
-            yield_now();
-        }
+        let is_waiting = || self.device.waiting() != before;
+        spin_until("the call waits", is_waiting);
         call
     }
 

@@ -30,9 +30,15 @@ on_both!(
 pub async fn unlock(home: &Home) {
     let statements = match home {
         Home::Sqlite(_) => {
-            "DROP TRIGGER audit_entries_never_change; DROP TRIGGER audit_entries_never_go"
+            "DROP TRIGGER audit_entries_never_change; DROP TRIGGER audit_entries_never_go;
+            DROP TRIGGER audit_entries_never_replaced;
+            DROP TRIGGER checkpoints_never_change; DROP TRIGGER checkpoints_never_go;
+            DROP TRIGGER checkpoints_never_replaced"
         }
-        Home::Postgres { .. } => "DROP TRIGGER audit_entries_never_change ON audit_entries",
+        Home::Postgres { .. } => {
+            "DROP TRIGGER audit_entries_never_change ON audit_entries;
+            DROP TRIGGER checkpoints_never_change ON checkpoints"
+        }
     };
     home.execute(statements).await.expect("the owner may");
 }

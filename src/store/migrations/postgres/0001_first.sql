@@ -156,6 +156,9 @@ BEGIN
 END $$;
 CREATE TRIGGER audit_entries_never_change BEFORE UPDATE OR DELETE ON audit_entries
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
+-- Partitions inherit the trigger above and not this one: each gets its own when it is made.
+CREATE TRIGGER audit_entries_never_emptied BEFORE TRUNCATE ON audit_entries
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 CREATE TABLE checkpoints (
     writer TEXT NOT NULL,
@@ -166,6 +169,10 @@ CREATE TABLE checkpoints (
     signature BYTEA NOT NULL,
     PRIMARY KEY (writer, sequence)
 );
+CREATE TRIGGER checkpoints_never_change BEFORE UPDATE OR DELETE ON checkpoints
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER checkpoints_never_emptied BEFORE TRUNCATE ON checkpoints
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- Replayed on a restored backup.
 CREATE TABLE erasures (

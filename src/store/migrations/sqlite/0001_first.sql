@@ -140,6 +140,11 @@ CREATE TRIGGER audit_entries_never_change BEFORE UPDATE ON audit_entries
 BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
 CREATE TRIGGER audit_entries_never_go BEFORE DELETE ON audit_entries
 BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
+-- What INSERT OR REPLACE deletes, by its key or its row id, fires no trigger of a deletion.
+CREATE TRIGGER audit_entries_never_replaced BEFORE INSERT ON audit_entries
+WHEN EXISTS (SELECT 1 FROM audit_entries
+    WHERE (writer = NEW.writer AND sequence = NEW.sequence) OR rowid = NEW.rowid)
+BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
 
 CREATE TABLE checkpoints (
     writer TEXT NOT NULL,
@@ -150,6 +155,14 @@ CREATE TABLE checkpoints (
     signature BLOB NOT NULL,
     PRIMARY KEY (writer, sequence)
 ) STRICT;
+CREATE TRIGGER checkpoints_never_change BEFORE UPDATE ON checkpoints
+BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
+CREATE TRIGGER checkpoints_never_go BEFORE DELETE ON checkpoints
+BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
+CREATE TRIGGER checkpoints_never_replaced BEFORE INSERT ON checkpoints
+WHEN EXISTS (SELECT 1 FROM checkpoints
+    WHERE (writer = NEW.writer AND sequence = NEW.sequence) OR rowid = NEW.rowid)
+BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
 
 -- Replayed on a restored backup.
 CREATE TABLE erasures (
