@@ -11,6 +11,7 @@ use crate::support::{ServerProcess, padan, portrait, verify_request};
 fn settings(url: &str) -> Settings {
     let request = verify_request(Vec::new(), portrait("person_a_1.jpg"));
     Settings {
+        tls: padan::grpc::ClientTls::default(),
         server: url.to_owned(),
         workload: Workload::new(vec![portrait("person_a_2.jpg")], request),
         arrivals: Arrivals::Closed { callers: 2 },
