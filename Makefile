@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-openvino demo serve test test-openvino check models soak crash fuzz bench bench-guard bench-guard-deterministic bench-baseline bench-peers bench-scale clean
+.PHONY: help setup setup-openvino demo serve test test-openvino check models soak crash full-disk fuzz bench bench-guard bench-guard-deterministic bench-baseline bench-peers bench-scale clean
 
 # rustup puts cargo here, and new shells only find it there after a fresh login.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -67,6 +67,11 @@ soak: setup ## SOAK_VERIFICATIONS (20000) by 32 clients: every answer right, mem
 crash: setup ## kill a server CRASHES (200) times under load, on each database: nothing that was answered is lost or doubled
 	@$(SETUP) postgresql
 	@PADAN_CRASHES=$(CRASHES) cargo test --locked --test integration crash:: -- --nocapture --test-threads 1
+
+full-disk: setup ## databases on a file system of 256 MB that is full: nothing is lost, and the same server goes on (as root, or with sudo)
+	@$(SETUP) postgresql
+	@cargo test --locked --no-run --test integration
+	@.setup/full_disk.sh cargo test --locked --test integration full_disk:: -- --nocapture --test-threads 1
 
 fuzz: setup ## fuzz each target for FUZZ_SECONDS (300) seconds; needs nightly Rust
 	@$(SETUP) fuzz

@@ -30,7 +30,17 @@ fn forbid_dumps() {
     }
 }
 
+/// By default, the first write beyond a limit on the size of files (`ulimit -f`) ends the process.
+/// With a handler, whatever it does, that write fails, and whoever made it says so.
+fn outlive_file_size_limit() -> Result<(), Failure> {
+    let beyond_limit = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    // The handler stays when nobody listens to it.
+    drop(signal(beyond_limit)?);
+    Ok(())
+}
+
 async fn serve(config: &Config) -> Outcome {
+    outlive_file_size_limit()?;
     let listener = bind(config.server.listen).await?;
     let metrics_listener = match config.server.metrics_listen {
         Some(address) => Some(bind(address).await?),

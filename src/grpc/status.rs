@@ -214,9 +214,11 @@ pub fn from_store(error: &StoreError) -> Status {
         StoreError::Unknown => {
             "whether it was done is not known: ask again, with the same request id where there is one"
         }
+        StoreError::Full => {
+            "the database's disk is full or fails; nothing was done: free space on it, then ask again"
+        }
         StoreError::Unavailable(_)
         | StoreError::TimedOut
-        | StoreError::Full
         | StoreError::Conflict
         | StoreError::Closed => "the database cannot be used now; nothing was done, try again",
         StoreError::Damaged(_)

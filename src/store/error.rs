@@ -20,8 +20,11 @@ pub enum StoreError {
     /// The connection broke while the transaction was being made durable.
     #[error("whether the write is durable is not known: ask again with the same request id")]
     Unknown,
-    /// No space is left: nothing was written.
-    #[error("the disk of the database is full: free space; padan goes on by itself")]
+    /// No space is left, or a file of the database may not grow: nothing was written.
+    #[error(
+        "the database cannot be written, because its disk is full or fails, or a file of it is as \
+         large as it may be: free space or raise the limit; padan goes on by itself"
+    )]
     Full,
     /// The database's files are broken.
     #[error("the database is damaged ({0}): stop padan and restore a backup")]
@@ -104,14 +107,22 @@ impl From<Error> for StoreError {
     }
 }
 
+/// SQLite, writing a file: refused for another reason than space, such as the file's size.
+const IOERR_WRITE: u32 = 10 | (3 << 8);
+/// SQLite, on the file that its processes share as memory: it cannot grow.
+const IOERR_SHMSIZE: u32 = 10 | (19 << 8);
+
 /// PostgreSQL has codes of five characters (its manual, appendix A); SQLite has extended result
 /// codes in decimal, whose lowest byte is the kind.
 fn of_code(code: &str) -> StoreError {
     if code.len() == 5 {
         return of_sqlstate(code);
     }
-    let kind = code.parse::<u32>().map(|code| code & 0xff);
-    match kind {
+    let number = code.parse::<u32>();
+    if let Ok(IOERR_WRITE | IOERR_SHMSIZE) = number {
+        return StoreError::Full;
+    }
+    match number.map(|number| number & 0xff) {
         Ok(5 | 6) => StoreError::Busy,
         Ok(13) => StoreError::Full,
         Ok(11 | 26) => StoreError::Damaged(format!("SQLite code {code}")),
@@ -144,6 +155,22 @@ fn of_sqlstate(code: &str) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_told_from_what_cannot_be_reached() {
+        let unreachable = |code: &str| StoreError::Unavailable(format!("SQLite code {code}"));
+        for (code, error) in [
+            ("13", StoreError::Full),
+            ("778", StoreError::Full),
+            ("4874", StoreError::Full),
+            ("53100", StoreError::Full),
+            // A read, and a flush: what the flush left on the disk is not known.
+            ("266", unreachable("266")),
+            ("1034", unreachable("1034")),
+        ] {
+            assert_eq!(of_code(code), error, "{code}");
+        }
+    }
 
     #[test]
     fn what_waited_long_enough_is_not_tried_again_at_once() {

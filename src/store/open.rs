@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlSafeStr};
+use sqlx::{ConnectOptions, Connection as _, SqlSafeStr};
 
 use super::error::StoreError;
 use super::sql::Pool;
@@ -110,6 +110,12 @@ async fn open_sqlite(path: &Path, settings: &Settings) -> Result<Pool, StoreErro
     let pool = || SqlitePoolOptions::new().acquire_timeout(settings.acquire_timeout);
     let write = pool()
         .max_connections(1)
+        // SQLite rolls back by itself when it cannot write, as on a full disk, and sqlx goes on
+        // counting that transaction as open: such a connection would never begin another one.
+        .before_acquire(|connection, _| {
+            let is_free = !connection.is_in_transaction();
+            Box::pin(std::future::ready(Ok(is_free)))
+        })
         .connect_with(options.clone())
         .await?;
     let migrations = [(1, "first", include_str!("migrations/sqlite/0001_first.sql"))];

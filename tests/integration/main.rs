@@ -22,6 +22,7 @@ mod detection;
 mod embedders;
 mod enrolled;
 mod enrolment;
+mod full_disk;
 mod golden;
 mod keys_command;
 mod load;

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
 use padan::grpc::proto::face_verification_client::FaceVerificationClient;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 use tonic::transport::Channel;
 
 use super::config;
@@ -125,6 +126,18 @@ impl ServerProcess {
     pub fn limits(&self) -> String {
         let path = format!("/proc/{}/limits", self.child.id());
         std::fs::read_to_string(path).expect("Linux, and the server runs")
+    }
+
+    /// Lets no file grow beyond `bytes` that the server writes; none: lets them grow again.
+    pub fn limit_file_size(&self, bytes: Option<u64>) {
+        // What this process may do at most, its children may, too.
+        let maximum = getrlimit(Resource::Fsize).maximum;
+        let limit = Rlimit {
+            current: bytes.or(maximum),
+            maximum,
+        };
+        let server = Pid::from_child(&self.child);
+        prlimit(Some(server), Resource::Fsize, limit).expect("a child's limits may be changed");
     }
 
     /// Sends SIGKILL, and waits until it is gone; the rest of standard output, standard error.
