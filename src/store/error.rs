@@ -108,9 +108,9 @@ impl From<Error> for StoreError {
 }
 
 /// SQLite, writing a file: refused for another reason than space, such as the file's size.
-const IOERR_WRITE: u32 = 10 | (3 << 8);
+const IOERR_WRITE: u32 = 0x030a;
 /// SQLite, on the file that its processes share as memory: it cannot grow.
-const IOERR_SHMSIZE: u32 = 10 | (19 << 8);
+const IOERR_SHMSIZE: u32 = 0x130a;
 
 /// PostgreSQL has codes of five characters (its manual, appendix A); SQLite has extended result
 /// codes in decimal, whose lowest byte is the kind.
