@@ -7,8 +7,8 @@
 //! - The [`Checkpointer`] signs where this process's chain stands and keeps that in the database
 //!   and in the journal.
 //! - [`check_start`] refuses a database that is older than the journal, or whose end was changed.
-//!   [`check_backup`] finds out whether an old one is only old, and [`Backup::accept`] brings it back
-//!   to service when nothing newer is left.
+//!   [`check_backup`] finds out whether an old one is only old, and [`Backup::accept`] brings it
+//!   back to service when nothing newer is left.
 //! - [`Trail::verify`] finds the first bad entry of each chain; [`Trail::export`] writes what
 //!   `padan audit verify` checks without padan. Both walk over the same rows in the same order.
 //!

@@ -140,8 +140,8 @@ impl Audit for AuditService {
     }
 }
 
-/// Answers from a task of its own, which ends when the client goes. What it was half through when it
-/// failed never looks whole: the stream ends with an error.
+/// Answers from a task of its own, which ends when the client goes. What it was half through when
+/// it failed never looks whole: the stream ends with an error.
 fn stream<T, F>(
     permit: OwnedSemaphorePermit,
     work: impl FnOnce(Sender<T>) -> F,

@@ -142,7 +142,7 @@ impl Checkpointer {
 struct Signer {
     records: Arc<Records>,
     journal: Journal,
-    /// The last sequence that this process signed.
+    /// The last sequence that this process signed, or found signed; 0 at first.
     last: u64,
 }
 

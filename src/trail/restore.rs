@@ -106,16 +106,16 @@ pub struct Restored {
     pub old_checkpoints: PathBuf,
 }
 
-/// A backup that may come back to service: it is older than the journal, and only older. Nothing was
-/// written yet.
+/// A backup that may come back to service: it is older than the journal, and only older. Nothing
+/// was written yet.
 pub struct Backup {
     trail: Trail,
     survey: Survey,
 }
 
-/// Checks a database that may be a backup, and writes nothing: each signed checkpoint of the journal
-/// that its chains reach must fit, and every number, hash and checkpoint of every chain must be
-/// right. `older_keys`: as for [`Trail::new`].
+/// Checks a database that may be a backup, and writes nothing: each signed checkpoint of the
+/// journal that its chains reach must fit, and every number, hash and checkpoint of every chain
+/// must be right. `older_keys`: as for [`Trail::new`].
 ///
 /// # Errors
 /// [`RestoreError`] says why it is not accepted, and what to do.
