@@ -15,6 +15,7 @@ mod review;
 mod server;
 mod service;
 mod status;
+mod stream;
 
 #[expect(
     missing_docs,

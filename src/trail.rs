@@ -7,7 +7,8 @@
 //! - The [`Checkpointer`] signs where this process's chain stands and keeps that in the database
 //!   and in the journal.
 //! - [`check_start`] refuses a database that is older than the journal, or whose end was changed.
-//!   [`accept_backup`] brings an old one back to service when nothing newer is left.
+//!   [`check_backup`] finds out whether an old one is only old, and [`Backup::accept`] brings it
+//!   back to service when nothing newer is left.
 //! - [`Trail::verify`] finds the first bad entry of each chain; [`Trail::export`] writes what
 //!   `padan audit verify` checks without padan. Both walk over the same rows in the same order.
 //!
@@ -20,6 +21,7 @@ mod plan;
 mod query;
 mod reads;
 mod restore;
+mod retired;
 mod scope;
 mod start;
 mod verify;
@@ -36,12 +38,12 @@ pub use checkpoints::{Checkpointer, checkpoint_of, stored_checkpoint};
 pub use export::Export;
 pub use journal::{
     CHECKPOINTS_FILE, ERASURES_FILE, Journal, JournalError, JournalLine, JournalLines,
-    LINE_BYTES_MAX,
+    LINE_BYTES_MAX, RETIRED_FILE,
 };
 pub use plan::{Extent, Part};
 pub use query::{ENTRIES_MAX, Filter, Page, PageToken, Query};
-pub use reads::{ServiceChange, note_service};
-pub use restore::{LostChain, RestoreError, Restored, accept_backup, check_backup};
+pub use reads::{note_start, note_stop};
+pub use restore::{Backup, LostChain, RestoreError, Restored, check_backup};
 pub use scope::{BreachScope, ScopeQuestion};
 pub use start::{StartError, Started, TAIL_ENTRIES, check_start};
 pub use verify::Verification;
@@ -76,7 +78,7 @@ pub enum TrailError {
 pub struct Trail {
     records: Arc<Records>,
     journal: Journal,
-    trusted: Vec<PublicKey>,
+    trusted: Arc<[PublicKey]>,
 }
 
 impl Trail {
@@ -100,7 +102,7 @@ impl Trail {
 }
 
 /// All keys whose checkpoints count, today's first.
-fn trusted(records: &Records, older_keys: &[PublicKey]) -> Vec<PublicKey> {
+fn trusted(records: &Records, older_keys: &[PublicKey]) -> Arc<[PublicKey]> {
     let today = records.keys().audit_key().public();
     let older = older_keys.iter().filter(|older| **older != today);
     std::iter::once(today).chain(older.copied()).collect()

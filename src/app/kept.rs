@@ -20,7 +20,7 @@ use crate::records::{Records, RecordsError};
 use crate::retention;
 use crate::review::Reviews;
 use crate::store::SqlStore;
-use crate::trail::{self, Checkpointer, Journal, ServiceChange, Trail};
+use crate::trail::{self, Checkpointer, Journal, Trail};
 use crate::verify::Verifier;
 
 /// How often what is kept only for a time is looked through.
@@ -53,7 +53,7 @@ impl OpenRecords {
         let records = Arc::new(Records::open(database, Arc::new(keys), writer).await?);
         let journal = Arc::new(Journal::open(&store.trail.journal)?);
         look_back(&records, &journal, store).await?;
-        trail::note_service(&records, ServiceChange::Started)
+        trail::note_start(&records, verifier.policies().iter())
             .await
             .map_err(RecordsError::from)?;
         let limiter = Arc::new(Limiter::new(config.server.access.limits));
@@ -106,7 +106,7 @@ impl OpenRecords {
             tracing::error!(%error, "the task that deletes what is over failed");
         }
         let records = self.activation.records();
-        if let Err(error) = trail::note_service(records, ServiceChange::Stopped).await {
+        if let Err(error) = trail::note_stop(records).await {
             tracing::error!(%error, "the end of this process is not in the trail");
         }
         if let Err(error) = self.checkpointer.stop().await {

@@ -25,8 +25,6 @@ pub enum Event {
     Review,
     /// A reference was stored, replaced, sealed anew or deleted.
     ReferenceChanged,
-    /// A policy, calibration or model came into force.
-    PolicyChanged,
     /// A key was made, rotated or destroyed.
     KeysChanged,
     /// A result token was redeemed, or its redeeming refused.
@@ -41,17 +39,17 @@ pub enum Event {
     TrailRead,
     /// A call was refused before anything was decided.
     CallRefused,
-    /// A process of padan began or ended its work.
+    /// A process of padan began its work, by the policies that the entry names, or ended it; or a
+    /// backup was restored.
     ServiceChanged,
 }
 
 impl Event {
     /// All events.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 11] = [
         Self::Verification,
         Self::Review,
         Self::ReferenceChanged,
-        Self::PolicyChanged,
         Self::KeysChanged,
         Self::TokenRedeemed,
         Self::ConsentChanged,
@@ -71,7 +69,6 @@ impl Event {
             Self::Verification => "VERIFICATION",
             Self::Review => "REVIEW",
             Self::ReferenceChanged => "REFERENCE_CHANGED",
-            Self::PolicyChanged => "POLICY_CHANGED",
             Self::KeysChanged => "KEYS_CHANGED",
             Self::TokenRedeemed => "TOKEN_REDEEMED",
             Self::ConsentChanged => "CONSENT_CHANGED",

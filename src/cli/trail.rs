@@ -40,13 +40,14 @@ pub fn restore(as_json: bool, config: &Config) -> Outcome {
 fn refused(error: &RestoreError) -> Outcome {
     let text = error.to_string();
     match error {
-        RestoreError::Start(StartError::Changed { .. }) => {
+        RestoreError::Start(StartError::Changed { .. }) | RestoreError::Broken(_) => {
             eprintln!("padan: {text}");
             Ok(ExitCode::from(ANSWER_NO))
         }
-        RestoreError::NothingLost { .. } | RestoreError::OwnChain { .. } => {
-            Err(Failure::Usage(text))
-        }
+        RestoreError::NothingLost { .. }
+        | RestoreError::Stranger { .. }
+        | RestoreError::OwnChain { .. }
+        | RestoreError::Start(StartError::RetiredName { .. }) => Err(Failure::Usage(text)),
         RestoreError::Start(_) => Err(Failure::Technical(text)),
     }
 }
@@ -71,11 +72,12 @@ async fn restore_backup(
 ) -> Result<Result<Done, RestoreError>, AppError> {
     let older_keys = &store.trail.older_keys;
     // Repeated erasures leave entries: not under a name that lost some, nor in a changed database.
-    if let Err(error) = trail::check_backup(records, journal, older_keys).await {
-        return Ok(Err(error));
-    }
+    let backup = match trail::check_backup(records, journal, older_keys).await {
+        Ok(backup) => backup,
+        Err(error) => return Ok(Err(error)),
+    };
     let erasures = privacy::replay(records, journal).await?;
-    let restored = trail::accept_backup(records, journal, older_keys).await;
+    let restored = backup.accept().await;
     Ok(restored.map(|restored| Done { erasures, restored }))
 }
 
@@ -119,7 +121,30 @@ fn as_text(done: &Done) -> String {
          erasures repeated: {missing} (keys destroyed: {keys})\n\
          written down as entry {sequence} of {writer}\n\
          the checkpoints of before: {old_checkpoints}\n\
-         Keep that file: it proves what was lost. Give no process the name of a chain above again. \
-         Start padan now, and make a new backup."
+         Keep that file: it proves what was lost. No process may have the name of a chain above \
+         again: padan does not start under it. Start padan now, and make a new backup."
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::WriterId;
+
+    #[test]
+    fn what_the_operator_has_named_wrongly_is_usage() {
+        let stranger = RestoreError::Stranger {
+            journal: "journal".to_owned(),
+            chains: "padan-1".to_owned(),
+        };
+        let retired = StartError::RetiredName {
+            writer: WriterId::new("padan-1").expect("a name"),
+            found: 5,
+            signed: 10,
+        };
+        for error in [stranger, retired.into()] {
+            let refused = refused(&error);
+            assert!(matches!(refused, Err(Failure::Usage(_))), "{error}");
+        }
+    }
 }

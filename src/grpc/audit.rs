@@ -11,13 +11,12 @@ use super::caller::caller;
 use super::convert::audit as convert;
 use super::proto::audit_server::Audit;
 use super::proto::verify_chain_response::Event as VerifyEvent;
+use super::stream::outcome;
 use super::{proto, status};
 use crate::access::Caller;
 use crate::audit::Timestamp;
-use crate::keys::PublicKey;
-use crate::records::Records;
 use crate::store::StoreError;
-use crate::trail::{BreachScope, Export, Journal, Trail, TrailError, Verification};
+use crate::trail::{BreachScope, Export, Trail, TrailError, Verification};
 
 /// Checks, exports and scopes at a time: each reads much of the database.
 const SCANS_MAX: usize = 2;
@@ -38,12 +37,6 @@ type Answers<T> = ReceiverStream<Result<T, Status>>;
 type Sender<T> = mpsc::Sender<Result<T, Status>>;
 
 impl AuditService {
-    /// The service on these records. `older_keys`: see [`Trail::new`].
-    #[must_use]
-    pub fn new(records: Arc<Records>, journal: Journal, older_keys: &[PublicKey]) -> Self {
-        Self::of(Arc::new(Trail::new(records, journal, older_keys)))
-    }
-
     /// The service on this trail.
     #[must_use]
     pub fn of(trail: Arc<Trail>) -> Self {
@@ -147,7 +140,8 @@ impl Audit for AuditService {
     }
 }
 
-/// Answers from a task of its own, which ends when the client goes.
+/// Answers from a task of its own, which ends when the client goes. What it was half through when
+/// it failed never looks whole: the stream ends with an error.
 fn stream<T, F>(
     permit: OwnedSemaphorePermit,
     work: impl FnOnce(Sender<T>) -> F,
@@ -157,15 +151,25 @@ where
     F: Future<Output = Result<(), StoreError>> + Send + 'static,
 {
     let (answers, receiver) = mpsc::channel(WAITING_MAX);
-    let work = work(answers.clone());
+    let mut task = tokio::spawn(work(answers.clone()));
     tokio::spawn(async move {
-        let result = tokio::select! {
-            result = work => result,
-            () = answers.closed() => Ok(()),
+        let ended = tokio::select! {
+            ended = outcome(&mut task) => ended,
+            () = answers.closed() => {
+                task.abort();
+                // The place is free when the task is gone, and not before.
+                drop(task.await);
+                Ok(Ok(()))
+            }
         };
-        if let Err(error) = result {
+        let failed = match ended {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(status::from_store(&error)),
+            Err(fault) => Some(fault),
+        };
+        if let Some(failed) = failed {
             // When the client is gone, nobody has to know.
-            drop(answers.send(Err(status::from_store(&error))).await);
+            drop(answers.send(Err(failed)).await);
         }
         drop(permit);
     });
@@ -249,5 +253,33 @@ fn from_trail(error: &TrailError) -> Status {
             let message = "the server cannot read its journal: see its log";
             status::refused(Code::Unavailable, "JOURNAL_FAILED", message)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_stream::StreamExt as _;
+
+    use super::*;
+
+    fn fault() -> Result<(), StoreError> {
+        panic!("a fault of ours")
+    }
+
+    #[tokio::test]
+    async fn a_stream_whose_task_panics_does_not_look_whole() {
+        let scans = Arc::new(Semaphore::new(1));
+        let permit = Arc::clone(&scans).try_acquire_owned().expect("room");
+        let work = |answers: Sender<u32>| async move {
+            drop(answers.send(Ok(1)).await);
+            fault()
+        };
+        let mut answers = stream(permit, work).into_inner();
+        let first = answers.next().await.expect("an answer");
+        assert_eq!(first.expect("no fault yet"), 1);
+        let last = answers.next().await.expect("a last word");
+        assert_eq!(last.expect_err("a fault").code(), Code::Internal);
+        assert!(answers.next().await.is_none());
+        assert!(scans.try_acquire().is_ok(), "its place is free again");
     }
 }

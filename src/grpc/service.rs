@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use super::admission::Admitted;
-use super::caller::caller;
+use super::caller::{announce, caller};
 use super::convert::{requests, responses, subjects};
 use super::info::ServiceInfo;
 use super::proto;
@@ -165,8 +165,7 @@ fn admitted<T>(request: &Request<T>) -> Result<Admitted, Status> {
 }
 
 fn admit(admitted: &Admitted, meta: &requests::Meta) -> Urgency {
-    // The door made the slot for this request alone: it is empty.
-    drop(admitted.request_id.set(meta.request_id.clone()));
+    announce(Some(admitted), &meta.request_id);
     Urgency {
         class: meta.class,
         deadline: Some(admitted.deadline),

@@ -26,6 +26,7 @@ pub(super) async fn span(
     const WHOLE: &str = "SELECT
         (SELECT min(sequence) FROM audit_entries WHERE writer = $1),
         (SELECT max(sequence) FROM audit_entries WHERE writer = $1)";
+    // This one reads the window in the index `audit_entries_writer`, and nothing but the index.
     const WITHIN: &str = "SELECT min(sequence), max(sequence) FROM audit_entries
         WHERE writer = $1 AND at_us >= $2 AND at_us < $3";
     let row = match times {
@@ -51,6 +52,8 @@ pub(super) async fn subjects_touched(
 ) -> Result<Vec<SubjectHash>, StoreError> {
     const BY_ALL: &str = "SELECT DISTINCT subject FROM audit_entries
         WHERE at_us >= $1 AND at_us < $2 AND subject > $3 ORDER BY subject LIMIT $4";
+    // By all, the index of subjects has them in order; by one, the window of that writer is read in
+    // the index `audit_entries_writer`, and sorted.
     const BY_ONE: &str = "SELECT DISTINCT subject FROM audit_entries
         WHERE at_us >= $1 AND at_us < $2 AND subject > $3 AND writer = $5
         ORDER BY subject LIMIT $4";

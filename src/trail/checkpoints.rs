@@ -54,6 +54,16 @@ pub(super) struct Journaled {
     pub is_torn: bool,
 }
 
+impl Journaled {
+    /// The chains with their furthest checkpoints.
+    pub fn chains(self) -> BTreeMap<WriterId, Option<Checkpoint>> {
+        let chains = self.furthest.into_iter();
+        chains
+            .map(|(writer, (_, checkpoint))| (writer, Some(checkpoint)))
+            .collect()
+    }
+}
+
 /// Reads the checkpoints of the journal, in memory for one a writer. It blocks on the disk.
 pub(super) fn journaled(journal: &Journal) -> Result<Journaled, JournalError> {
     let mut lines = journal.lines(CHECKPOINTS_FILE)?;
@@ -77,11 +87,23 @@ pub(super) fn journaled(journal: &Journal) -> Result<Journaled, JournalError> {
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
 ) -> Result<T, TrailError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => Ok(result?),
-        // Only when the runtime ends.
-        Err(_) => Err(StoreError::Closed.into()),
-    }
+    Ok(on_thread(work).await??)
+}
+
+/// Does what takes long on a thread for that, so that no other call waits for it.
+pub(super) async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| {
+        if error.is_panic() {
+            // A bug of ours: what it was half through must not pass for the whole.
+            StoreError::Internal("a task of the trail".to_owned())
+        } else {
+            // Only when the runtime ends.
+            StoreError::Closed
+        }
+    })
 }
 
 /// Signs where this process's chain stands, whenever it grew and a period is over.
@@ -120,7 +142,7 @@ impl Checkpointer {
 struct Signer {
     records: Arc<Records>,
     journal: Journal,
-    /// The last sequence that this process signed.
+    /// The last sequence that this process signed, or found signed; 0 at first.
     last: u64,
 }
 
@@ -151,6 +173,11 @@ impl Signer {
         let Some(head) = grown.filter(|head| head.sequence > self.last) else {
             return Ok(());
         };
+        // A process that wrote nothing yet may find its chain signed by the one before.
+        if self.last == 0 && self.is_signed(&head).await? {
+            self.last = head.sequence;
+            return Ok(());
+        }
         let key = self.records.keys().audit_key();
         let checkpoint = Checkpoint::sign(&head, Timestamp::now(), key);
         let stored = stored_checkpoint(&checkpoint);
@@ -160,5 +187,34 @@ impl Signer {
         blocking(move || journal.append(CHECKPOINTS_FILE, &line)).await?;
         self.last = head.sequence;
         Ok(())
+    }
+
+    /// Whether both the database and the journal have a checkpoint of this head.
+    async fn is_signed(&self, head: &ChainHead) -> Result<bool, TrailError> {
+        let store = self.records.store();
+        let stored = store.checkpoints(&head.writer, head.sequence, 1).await?;
+        let is_stored =
+            |it: &StoredCheckpoint| it.position.sequence == head.sequence && it.hash == head.hash;
+        if !stored.first().is_some_and(is_stored) {
+            return Ok(false);
+        }
+        let journal = self.journal.clone();
+        let known = blocking(move || journaled(&journal)).await?.furthest;
+        let is_noted =
+            |(_, it): &(u64, Checkpoint)| it.sequence == head.sequence && it.hash == head.hash;
+        Ok(known.get(&head.writer).is_some_and(is_noted))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_on_a_thread_is_an_error() {
+        let work = || -> u32 { panic!("a fault of ours") };
+        let done = on_thread(work).await;
+        assert!(matches!(done, Err(StoreError::Internal(_))), "{done:?}");
+        assert_eq!(on_thread(|| 7).await, Ok(7));
     }
 }

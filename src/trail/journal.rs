@@ -12,6 +12,8 @@ use crate::audit::Timestamp;
 pub const CHECKPOINTS_FILE: &str = "checkpoints.jsonl";
 /// Erasures, one a line.
 pub const ERASURES_FILE: &str = "erasures.jsonl";
+/// Names that no process may have again, one a line: see [`super::LostChain`].
+pub const RETIRED_FILE: &str = "retired.jsonl";
 
 /// Longest line of a journal, bytes without its end.
 pub const LINE_BYTES_MAX: usize = 64 * 1024;

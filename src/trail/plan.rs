@@ -1,7 +1,7 @@
 //! What a check or an export is going to read, fixed before the first entry is: the service goes on
 //! writing meanwhile.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::checkpoints::{blocking, journaled};
@@ -78,19 +78,29 @@ pub(super) async fn plan(trail: &Trail, part: &Part) -> Result<Vec<Plan>, TrailE
     let journal = trail.journal.clone();
     // The journal comes first and the heads come last: what is signed is never beyond a head then,
     // unless the head was moved back.
-    let mut known = blocking(move || journaled(&journal)).await?.furthest;
+    let known = blocking(move || journaled(&journal)).await?;
+    plan_with(trail, part, known.chains()).await
+}
+
+/// As [`plan`], with what was read of the journal before: the chains that it knows, with the
+/// checkpoint that each has to fit.
+pub(super) async fn plan_with(
+    trail: &Trail,
+    part: &Part,
+    mut known: BTreeMap<WriterId, Option<Checkpoint>>,
+) -> Result<Vec<Plan>, TrailError> {
     let store = trail.records.store();
-    let mut writers: BTreeSet<WriterId> = known.keys().cloned().collect();
-    writers.extend(store.heads().await?.into_iter().map(|head| head.writer));
+    for head in store.heads().await? {
+        known.entry(head.writer).or_default();
+    }
     if let Some(writer) = &part.writer {
-        if !writers.contains(writer) {
+        let Some(journaled) = known.remove(writer) else {
             return Err(TrailError::UnknownWriter(writer.clone()));
-        }
-        writers = BTreeSet::from([writer.clone()]);
+        };
+        known = BTreeMap::from([(writer.clone(), journaled)]);
     }
     let mut plans = Vec::new();
-    for writer in writers {
-        let journaled = known.remove(&writer).map(|(_, checkpoint)| checkpoint);
+    for (writer, journaled) in known {
         let planner = Planner {
             store: Arc::clone(store),
             writer,

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use sha2::{Digest as _, Sha256};
 
+use super::checkpoints::on_thread;
 use super::reads::{Asked, times};
 use super::{Trail, TrailError};
 use crate::access::Caller;
@@ -73,9 +74,7 @@ impl Filter {
     /// Stands for all but the end of the window, which a token carries.
     fn digest(&self) -> [u8; 16] {
         let text = |text: &Option<Text>| text.as_ref().map_or("", Text::as_str).to_owned();
-        let event = self
-            .event
-            .map_or(String::new(), |event| format!("{event:?}"));
+        let event = self.event.map_or("", Event::name);
         let subject = self
             .subject
             .map_or(String::new(), |subject| subject.to_string());
@@ -130,7 +129,7 @@ impl Filter {
             .into_iter()
             .filter_map(|(name, text)| Some((name, text.as_ref()?)));
         details.extend(texts.map(|(name, text)| (name, text.to_string())));
-        details.extend(self.event.map(|event| ("event", format!("{event:?}"))));
+        details.extend(self.event.map(|event| ("event", event.name().to_owned())));
         Asked {
             method: "Query",
             subject: self.subject,
@@ -145,14 +144,6 @@ impl PageToken {
     /// Bytes before the writer's name: version, digest, three numbers.
     const FIXED: usize = 1 + 16 + 3 * 8;
     const CHARS_MAX: usize = 200;
-
-    fn behind(entry: &StoredEntry, until_us: i64) -> Self {
-        Self {
-            until_us,
-            at_us: entry.at_us,
-            position: entry.position.clone(),
-        }
-    }
 
     /// The token for whoever asked with `filter`. It holds nothing that they do not know.
     #[must_use]
@@ -207,53 +198,76 @@ impl Trail {
     /// When that entry is not durable, or the database cannot be read.
     pub async fn query(&self, caller: &Caller, query: &Query) -> Result<Page, TrailError> {
         self.note(caller, query.filter.asked()).await?;
-        let filter = &query.filter;
-        let until_us = query
-            .after
+        let after = query.after.clone();
+        let until_us = after
             .as_ref()
-            .map_or(filter.until_us, |it| it.until_us);
-        let limit = query.limit.clamp(1, ENTRIES_MAX) as usize;
+            .map_or(query.filter.until_us, |it| it.until_us);
+        let after = after.map(|it| (it.at_us, it.position));
         let mut rows = EntryQuery {
-            selection: filter.selection(),
-            from_us: filter.from_us,
+            selection: query.filter.selection(),
+            from_us: query.filter.from_us,
             until_us,
-            after: query
-                .after
-                .as_ref()
-                .map(|it| (it.at_us, it.position.clone())),
+            after: after.clone(),
             limit: ROWS,
         };
-        let (mut entries, mut bytes, mut seen) = (Vec::new(), 0, 0);
-        loop {
+        let mut filling = Filling::new(query, after);
+        let (mut is_last, mut seen) = (false, 0);
+        while !is_last && !filling.is_full && seen < ROWS_MAX {
             let found = self.records.store().entries(&rows).await?;
-            let is_last = found.len() < ROWS as usize;
-            for entry in found {
-                let token = PageToken::behind(&entry, until_us);
-                rows.after = Some((entry.at_us, entry.position.clone()));
-                if filter.matches(&entry) {
-                    bytes += entry.text.len();
-                    entries.push(entry);
-                }
-                if entries.len() >= limit || bytes >= PAGE_BYTES {
-                    let next = Some(token);
-                    return Ok(Page { entries, next });
-                }
-            }
+            is_last = found.len() < ROWS as usize;
             seen += ROWS;
-            if is_last {
-                return Ok(Page {
-                    entries,
-                    next: None,
-                });
+            filling = on_thread(move || filling.with(found)).await?;
+            rows.after.clone_from(&filling.last);
+        }
+        let is_over = is_last && !filling.is_full;
+        let behind = filling.last.filter(|_| !is_over);
+        Ok(Page {
+            entries: filling.entries,
+            next: behind.map(|(at_us, position)| PageToken {
+                until_us,
+                at_us,
+                position,
+            }),
+        })
+    }
+}
+
+/// A page while it is filled.
+struct Filling {
+    filter: Filter,
+    limit: usize,
+    entries: Vec<StoredEntry>,
+    bytes: usize,
+    /// The last entry that was looked at.
+    last: Option<(i64, Position)>,
+    is_full: bool,
+}
+
+impl Filling {
+    fn new(query: &Query, after: Option<(i64, Position)>) -> Self {
+        Self {
+            filter: query.filter.clone(),
+            limit: query.limit.clamp(1, ENTRIES_MAX) as usize,
+            entries: Vec::new(),
+            bytes: 0,
+            last: after,
+            is_full: false,
+        }
+    }
+
+    /// Takes what fits, up to the end of the page.
+    fn with(mut self, found: Vec<StoredEntry>) -> Self {
+        for entry in found {
+            self.last = Some((entry.at_us, entry.position.clone()));
+            if self.filter.matches(&entry) {
+                self.bytes += entry.text.len();
+                self.entries.push(entry);
             }
-            if seen >= ROWS_MAX {
-                let next = rows.after.map(|(at_us, position)| PageToken {
-                    until_us,
-                    at_us,
-                    position,
-                });
-                return Ok(Page { entries, next });
+            if self.entries.len() >= self.limit || self.bytes >= PAGE_BYTES {
+                self.is_full = true;
+                break;
             }
         }
+        self
     }
 }

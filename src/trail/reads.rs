@@ -1,38 +1,59 @@
 //! Entries about the trail itself and about the process that writes it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::plan::{Extent, Part};
 use super::{Trail, TrailError};
 use crate::access::Caller;
 use crate::audit::{Event, Text, Timestamp};
+use crate::decision::Policy;
 use crate::records::Records;
 use crate::store::{Position, StoreError};
 use crate::subject::SubjectHash;
 
-/// What became of the process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServiceChange {
-    /// It is ready to serve.
-    Started,
-    /// It serves no more.
-    Stopped,
-}
+/// Policies that the entry names at most; how many more there are is said.
+const POLICIES_MAX: usize = 50;
 
-/// Writes the entry that this process started or stopped.
+/// Writes the entry that this process starts, and by which policies it is going to decide. A policy
+/// changes only with a start, so this is the entry of each change: a version stands for the
+/// thresholds, the calibration and the contract.
 ///
 /// # Errors
 /// When the entry is not durable.
-pub async fn note_service(
+pub async fn note_start<'a>(
     records: &Records,
-    change: ServiceChange,
+    policies: impl Iterator<Item = &'a Policy>,
 ) -> Result<Position, StoreError> {
     let mut entry = records.own_entry(Event::ServiceChanged);
-    let what = match change {
-        ServiceChange::Started => "started",
-        ServiceChange::Stopped => "stopped",
-    };
-    entry.details = details([("what", what.to_owned())]);
+    entry.detail("what", "started");
+    let (mut contracts, mut more) = (BTreeSet::new(), 0_usize);
+    for (number, policy) in policies.enumerate() {
+        contracts.insert(Text::fitted(policy.contract_id.as_str()));
+        if number < POLICIES_MAX {
+            let (threshold, review_from) = (policy.threshold.value(), policy.review_from.value());
+            let value = format!(
+                "{}: match from {threshold}, review from {review_from}, FMR {}",
+                policy.version, policy.fmr
+            );
+            entry.detail(&format!("policy {}", policy.id), &value);
+        } else {
+            more += 1;
+        }
+    }
+    if more > 0 {
+        entry.detail("more_policies", &more.to_string());
+    }
+    entry.contracts = contracts.into_iter().collect();
+    records.store().append(entry).await
+}
+
+/// Writes the entry that this process serves no more.
+///
+/// # Errors
+/// When the entry is not durable.
+pub async fn note_stop(records: &Records) -> Result<Position, StoreError> {
+    let mut entry = records.own_entry(Event::ServiceChanged);
+    entry.detail("what", "stopped");
     records.store().append(entry).await
 }
 
@@ -101,7 +122,7 @@ impl Trail {
     ) -> Result<(), TrailError> {
         let mut entry = self.records.entry(Event::CallRefused, caller);
         entry.reasons = vec![Text::fitted(why)];
-        entry.details = details([("method", method.to_owned())]);
+        entry.detail("method", method);
         self.records.store().append(entry).await?;
         Ok(())
     }
@@ -110,15 +131,11 @@ impl Trail {
         let mut entry = self.records.entry(Event::TrailRead, caller);
         entry.subject = asked.subject;
         entry.office = asked.office;
-        entry.details = details(asked.details);
-        let method = (Text::fitted("method"), Text::fitted(asked.method));
-        entry.details.extend([method]);
+        for (name, value) in &asked.details {
+            entry.detail(name, value);
+        }
+        entry.detail("method", asked.method);
         self.records.store().append(entry).await?;
         Ok(())
     }
-}
-
-fn details(pairs: impl IntoIterator<Item = (&'static str, String)>) -> BTreeMap<Text, Text> {
-    let fitted = |(name, value): (&str, String)| (Text::fitted(name), Text::fitted(&value));
-    pairs.into_iter().map(fitted).collect()
 }

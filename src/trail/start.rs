@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::checkpoints::{blocking, journaled};
-use super::journal::{CHECKPOINTS_FILE, Journal};
+use super::checkpoints::{Journaled, blocking, journaled};
+use super::journal::{CHECKPOINTS_FILE, Journal, RETIRED_FILE};
 use super::plan::{self, Extent, Part};
+use super::retired::retired;
 use super::verify::Verification;
 use super::{Trail, TrailError};
 use crate::audit::{ChainHead, Checkpoint, Finding, WriterId};
@@ -60,6 +61,21 @@ pub enum StartError {
         /// Counted from 1.
         line: u64,
     },
+    /// This process has a name that lost entries when a backup was restored.
+    #[error(
+        "the name {writer} is retired: its chain was signed up to entry {signed}, and the backup \
+         that was restored had {found}, so that what this process writes under that name could be \
+         a second entry under a number that was signed. Give this process a new name: \
+         store.writer; {RETIRED_FILE} in the journal lists the names that no process may have again"
+    )]
+    RetiredName {
+        /// The name of this process.
+        writer: WriterId,
+        /// How many entries the backup had of it.
+        found: u64,
+        /// How many were signed.
+        signed: u64,
+    },
     /// The end of this process's chain is broken.
     #[error(
         "the audit trail in the database is broken: {0} Keep this database for whoever looks into \
@@ -94,6 +110,7 @@ pub async fn check_start(
     older_keys: &[PublicKey],
 ) -> Result<Started, StartError> {
     let trail = Trail::new(Arc::clone(records), journal.clone(), older_keys);
+    refuse_retired(&trail).await?;
     let folder = journal.clone();
     let known = blocking(move || journaled(&folder)).await?;
     let store = records.store();
@@ -104,11 +121,26 @@ pub async fn check_start(
         }
         compare(store, &heads, checkpoint, journal).await?;
     }
-    check_tail(&trail, &heads).await?;
-    Ok(Started {
+    let started = Started {
         chains: known.furthest.len(),
         is_torn: known.is_torn,
-    })
+    };
+    check_tail(&trail, &heads, known).await?;
+    Ok(started)
+}
+
+/// No process may have a name that the journal says lost entries.
+pub(super) async fn refuse_retired(trail: &Trail) -> Result<(), StartError> {
+    let journal = trail.journal.clone();
+    let mut names = blocking(move || retired(&journal)).await?;
+    match names.remove(trail.records.writer()) {
+        None => Ok(()),
+        Some(chain) => Err(StartError::RetiredName {
+            writer: chain.writer,
+            found: chain.found,
+            signed: chain.signed,
+        }),
+    }
 }
 
 async fn compare(
@@ -141,7 +173,11 @@ async fn compare(
 }
 
 /// The last entries of the own chain, with what is signed of them.
-async fn check_tail(trail: &Trail, heads: &[ChainHead]) -> Result<(), StartError> {
+async fn check_tail(
+    trail: &Trail,
+    heads: &[ChainHead],
+    known: Journaled,
+) -> Result<(), StartError> {
     let writer = trail.records.writer();
     let Some(head) = heads.iter().find(|head| head.writer == *writer) else {
         return Ok(());
@@ -151,7 +187,7 @@ async fn check_tail(trail: &Trail, heads: &[ChainHead]) -> Result<(), StartError
         writer: Some(writer.clone()),
         extent: Extent::From(first),
     };
-    let plans = plan::plan(trail, &part).await?;
+    let plans = plan::plan_with(trail, &part, known.chains()).await?;
     let mut tail = Verification::of(trail.records.store(), &trail.trusted, plans);
     while let Some(report) = tail.next(&mut |_| {}).await? {
         if let Some(finding) = report.findings.into_iter().next() {

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::checkpoints::on_thread;
 use super::plan::{self, Part, Plan};
 use super::walk::{Mark, Step, Walk};
 use super::{Trail, TrailError};
@@ -14,13 +15,13 @@ use crate::store::{EntryColumns, Store, StoreError, StoredEntry};
 /// Most rows that are remembered as unreadable; any more are as bad as the first.
 const UNREADABLE_MAX: usize = 64;
 
-/// Rows after which progress is told.
-const PROGRESS_ROWS: u64 = 500;
+/// Rows that are checked at a time, after which progress is told.
+const ROWS: usize = 500;
 
 /// A check that goes on chain by chain.
 pub struct Verification {
     store: Arc<dyn Store>,
-    trusted: Vec<PublicKey>,
+    trusted: Arc<[PublicKey]>,
     plans: VecDeque<Plan>,
     entries: u64,
     read: u64,
@@ -38,11 +39,11 @@ impl Trail {
 }
 
 impl Verification {
-    pub(super) fn of(store: &Arc<dyn Store>, trusted: &[PublicKey], plans: Vec<Plan>) -> Self {
+    pub(super) fn of(store: &Arc<dyn Store>, trusted: &Arc<[PublicKey]>, plans: Vec<Plan>) -> Self {
         let entries = |plan: &Plan| plan.end.sequence.saturating_sub(plan.start.sequence);
         Self {
             store: Arc::clone(store),
-            trusted: trusted.to_vec(),
+            trusted: Arc::clone(trusted),
             entries: plans.iter().map(entries).sum(),
             plans: plans.into(),
             read: 0,
@@ -68,24 +69,24 @@ impl Verification {
         let Some(plan) = self.plans.pop_front() else {
             return Ok(None);
         };
-        let mut check = Check::new(&plan, &self.trusted);
+        let mut check = Check::new(&plan, Arc::clone(&self.trusted));
         let mut walk = Walk::new(Arc::clone(&self.store), plan);
-        while let Some(step) = walk.next().await? {
-            check.step(&step);
-            self.read += 1;
-            if self.read.is_multiple_of(PROGRESS_ROWS) {
-                progress(self.read);
+        loop {
+            let steps = walk.steps(ROWS).await?;
+            if steps.is_empty() {
+                return Ok(Some(check.finish()));
             }
+            self.read += steps.len() as u64;
+            check = on_thread(move || check.after(&steps)).await?;
+            progress(self.read);
         }
-        progress(self.read);
-        Ok(Some(check.finish()))
     }
 }
 
 /// The check of one chain.
-struct Check<'a> {
+struct Check {
     writer: WriterId,
-    trusted: &'a [PublicKey],
+    trusted: Arc<[PublicKey]>,
     verifier: ChainVerifier,
     rows: u64,
     /// Rows that are no entry of this writer: their place in the walk and their sequence.
@@ -96,8 +97,8 @@ struct Check<'a> {
     bad_mark: Option<u64>,
 }
 
-impl<'a> Check<'a> {
-    fn new(plan: &Plan, trusted: &'a [PublicKey]) -> Self {
+impl Check {
+    fn new(plan: &Plan, trusted: Arc<[PublicKey]>) -> Self {
         Self {
             writer: plan.writer().clone(),
             trusted,
@@ -107,6 +108,13 @@ impl<'a> Check<'a> {
             misfiled: None,
             bad_mark: None,
         }
+    }
+
+    fn after(mut self, steps: &[Step]) -> Self {
+        for step in steps {
+            self.step(step);
+        }
+        self
     }
 
     fn step(&mut self, step: &Step) {

@@ -137,6 +137,18 @@ impl Walk {
         }
     }
 
+    /// The next rows, `most` of them; fewer at the end, and none behind it.
+    pub async fn steps(&mut self, most: usize) -> Result<Vec<Step>, StoreError> {
+        let mut steps = Vec::new();
+        while steps.len() < most {
+            match self.next().await? {
+                Some(step) => steps.push(step),
+                None => break,
+            }
+        }
+        Ok(steps)
+    }
+
     /// The next row.
     pub async fn next(&mut self) -> Result<Option<Step>, StoreError> {
         if !self.began {

@@ -12,14 +12,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use padan::access::{Caller, Role};
-use padan::audit::{ChainReport, Entry, ExportReport, Text, verify_export};
+use padan::audit::{ChainReport, Entry, Event, ExportReport, Text, verify_export};
+use padan::compare::Similarity;
+use padan::decision::Policy;
+use padan::embed::ContractId;
 use padan::grpc::proto;
 use padan::grpc::{AuditService, proto::audit_server::Audit};
 use padan::keys::KeyRing;
 use padan::records::Records;
 use padan::store::{SqlStore, Store};
 use padan::trail::{
-    CHECKPOINTS_FILE, Checkpointer, Extent, Journal, Part, ServiceChange, Trail, note_service,
+    CHECKPOINTS_FILE, Checkpointer, Extent, Journal, Part, Trail, note_start, note_stop,
 };
 use time::OffsetDateTime;
 use tokio_stream::StreamExt as _;
@@ -33,6 +36,7 @@ on_both!(
     an_empty_trail_is_an_intact_export,
     a_part_of_the_trail_is_checked_and_exported_alone,
     a_chain_that_grew_is_signed_in_the_database_and_in_the_journal,
+    a_chain_that_did_not_grow_is_not_signed_again_by_the_next_process,
     a_service_that_starts_and_stops_says_so,
 );
 
@@ -96,7 +100,7 @@ impl Scene {
     }
 
     pub fn service(&self) -> AuditService {
-        AuditService::new(Arc::clone(&self.records), self.journal.clone(), &[])
+        AuditService::of(Arc::new(self.trail()))
     }
 
     /// What a check finds, chain by chain; leaves no entry.
@@ -306,20 +310,59 @@ async fn a_chain_that_grew_is_signed_in_the_database_and_in_the_journal(home: &H
     assert_eq!(scene.check(&WHOLE).await[0].signed_to, 5);
 }
 
-async fn a_service_that_starts_and_stops_says_so(home: &Home) {
+async fn a_chain_that_did_not_grow_is_not_signed_again_by_the_next_process(home: &Home) {
     let scene = Scene::new(home, "a").await;
-    for change in [ServiceChange::Started, ServiceChange::Stopped] {
-        note_service(&scene.records, change).await.expect("writes");
-    }
-    let said: Vec<_> = scene
-        .last_entries(9)
-        .await
-        .iter()
-        .map(|it| format!("{:?}", it.details))
-        .collect();
-    assert_eq!(said.len(), 2);
-    assert!(
-        said[0].contains("stopped") && said[1].contains("started"),
-        "{said:?}"
+    let lines = || {
+        let lines = scene.journal.lines(CHECKPOINTS_FILE).expect("readable");
+        lines.count()
+    };
+    scene.write(1..=3).await;
+    scene.sign().await;
+    scene.sign().await;
+    assert_eq!(lines(), 1);
+    // The journal is what counts: where it forgot, it is told again.
+    let file = scene.journal.folder().join(CHECKPOINTS_FILE);
+    std::fs::remove_file(file).expect("is there");
+    scene.sign().await;
+    assert_eq!(lines(), 1);
+    scene.write(4..=4).await;
+    scene.sign().await;
+    assert_eq!(lines(), 2);
+}
+
+async fn a_service_that_starts_and_stops_says_so(home: &Home) {
+    let policy = |id: &str, threshold: f32| Policy {
+        id: id.to_owned(),
+        version: format!("{id}@01234567"),
+        contract_id: ContractId::new("m:1"),
+        threshold: Similarity::new(threshold),
+        review_from: Similarity::new(0.25),
+        fmr: 1e-4,
+        fmr_interval: (1e-5, 1e-3),
+        impostor_count: 1,
+        data_sha256: String::new(),
+    };
+    let scene = Scene::new(home, "a").await;
+    let policies = [policy("activation", 0.5), policy("strict", 0.75)];
+    let started = note_start(&scene.records, policies.iter()).await;
+    started.expect("writes");
+    note_stop(&scene.records).await.expect("writes");
+    let entries = scene.last_entries(9).await;
+    let [stopped, started] = entries.as_slice() else {
+        panic!("{entries:?}");
+    };
+    assert_eq!([stopped.event, started.event], [Event::ServiceChanged; 2]);
+    let said = |entry: &Entry, name: &str| {
+        let said = entry.details.get(&Text::fitted(name));
+        said.map(ToString::to_string)
+    };
+    assert_eq!(said(stopped, "what").as_deref(), Some("stopped"));
+    assert_eq!(said(started, "what").as_deref(), Some("started"));
+    // A change of policies is this entry.
+    assert_eq!(
+        said(started, "policy strict").as_deref(),
+        Some("strict@01234567: match from 0.75, review from 0.25, FMR 0.0001")
     );
+    assert!(said(started, "policy activation").is_some());
+    assert_eq!(started.contracts, [Text::fitted("m:1")]);
 }

@@ -101,6 +101,7 @@ async fn each_read_leaves_one_entry_that_says_what_was_asked(home: &Home) {
     let query = proto::QueryRequest {
         who: Some(proto::query_request::Who::SubjectHash(whom.to_string())),
         office: "3174".to_owned(),
+        event: proto::AuditEvent::ReferenceChanged.into(),
         ..question(1)
     };
     service.query(asked(query)).await.expect("is answered");
@@ -146,6 +147,8 @@ async fn each_read_leaves_one_entry_that_says_what_was_asked(home: &Home) {
     }
     assert_eq!(entries[3].subject, Some(whom));
     assert_eq!(entries[3].office.as_ref().map(Text::as_str), Some("3174"));
+    let event = entries[3].details.get(&Text::fitted("event"));
+    assert_eq!(event.map(Text::as_str), Some("REFERENCE_CHANGED"));
     assert!(format!("{:?}", entries[0].details).contains("m-1"));
 }
 

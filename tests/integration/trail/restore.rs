@@ -1,5 +1,7 @@
 //! `padan trail restore`: an old backup comes back to service, and what it lost is written down.
 
+mod refusals;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use padan::privacy::{self, Replayed};
 use padan::records::Enrolled;
 use padan::store::Store;
 use padan::trail::{
-    CHECKPOINTS_FILE, ERASURES_FILE, LostChain, RestoreError, Restored, StartError, accept_backup,
+    CHECKPOINTS_FILE, ERASURES_FILE, LostChain, RETIRED_FILE, RestoreError, Restored, StartError,
     check_backup, check_start,
 };
 
@@ -30,7 +32,7 @@ on_both!(
 
 /// The backup as it was after five entries of `a`, the last of them an enrolment, and three of `b`;
 /// `a` wrote five more, and the person was erased. Signed are 2, 5 and 10 of `a`, and 3 of `b`.
-async fn old_backup(home: &Home) -> (Home, Scene) {
+pub async fn old_backup(home: &Home) -> (Home, Scene) {
     let scene = Scene::new(home, "a").await;
     scene.write(1..=2).await;
     scene.sign().await;
@@ -56,8 +58,9 @@ async fn old_backup(home: &Home) -> (Home, Scene) {
     (backup, scene)
 }
 
-async fn accept(scene: &Scene) -> Result<Restored, RestoreError> {
-    accept_backup(&scene.records, &scene.journal, &[]).await
+pub async fn accept(scene: &Scene) -> Result<Restored, RestoreError> {
+    let backup = check_backup(&scene.records, &scene.journal, &[]).await?;
+    backup.accept().await
 }
 
 async fn start(scene: &Scene) -> Result<usize, StartError> {
@@ -95,8 +98,10 @@ async fn an_old_backup_is_accepted_under_a_new_name(home: &Home) {
         found: 5,
         signed: 10,
     }];
-    let found = check_backup(&scene.records, &scene.journal, &[]).await;
-    assert_eq!(found.expect("is only old"), expected);
+    let backup = check_backup(&scene.records, &scene.journal, &[]).await;
+    let backup = backup.map_err(|error| error.to_string());
+    let backup = backup.expect("is only old");
+    assert_eq!(backup.lost().cloned().collect::<Vec<_>>(), expected);
     assert!(scene.last_entries(9).await.is_empty());
 
     let journal = Arc::new(scene.journal.clone());
@@ -111,7 +116,7 @@ async fn an_old_backup_is_accepted_under_a_new_name(home: &Home) {
     let enrolled = scene.records.enrolled(subject(7), &contract).await;
     assert!(matches!(enrolled.expect("readable"), Enrolled::Nothing));
 
-    let restored = accept(&scene).await.expect("is accepted");
+    let restored = backup.accept().await.expect("is accepted");
     assert_eq!(restored.lost, expected);
     assert_eq!(restored.entry.writer, name("c"));
     let last = scene.last_entries(1).await;
@@ -121,6 +126,9 @@ async fn an_old_backup_is_accepted_under_a_new_name(home: &Home) {
     assert_eq!(said("what"), Some("restored"));
     assert_eq!(said("lost a"), Some("5 of 10"));
     assert_eq!(said("lost b"), None);
+
+    let retired = read(&journal.folder().join(RETIRED_FILE));
+    assert_eq!(retired, "{\"writer\":\"a\",\"found\":5,\"signed\":10}\n");
 
     // What was lost stays proven, and padan starts.
     assert_eq!(read(&restored.old_checkpoints), known);
@@ -217,6 +225,8 @@ async fn a_restore_that_was_cut_off_is_repeated(home: &Home) {
     assert_eq!(restored_entries(&scene).await, 2);
     assert!(!in_the_way.exists());
     assert_eq!(start(&scene).await.expect("starts"), 3);
+    let retired = read(&scene.journal.folder().join(RETIRED_FILE));
+    assert_eq!(retired.lines().count(), 1, "{retired}");
     // Once more: nothing is left to do, and nothing is done.
     let after = checkpoints(&scene);
     let error = accept(&scene).await.expect_err("lost nothing");

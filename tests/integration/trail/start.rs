@@ -5,9 +5,10 @@ use std::io::Write as _;
 use padan::audit::{ChainHead, Checkpoint, Timestamp};
 use padan::keys::{KeyKind, SigningKey};
 use padan::store::Store;
-use padan::trail::{CHECKPOINTS_FILE, StartError, Started, check_start};
+use padan::trail::{CHECKPOINTS_FILE, RETIRED_FILE, StartError, Started, check_start};
 
 use super::Scene;
+use super::restore::{accept, old_backup};
 use super::tampering::{CUT_BACK, unlock};
 use crate::store::{Home, name, on_both};
 
@@ -19,6 +20,7 @@ on_both!(
     a_broken_end_of_the_own_chain_keeps_padan_from_starting,
     a_journal_that_others_wrote_keeps_padan_from_starting,
     a_key_of_before_is_believed_when_it_is_configured,
+    a_name_that_lost_entries_never_starts_again,
 );
 
 async fn start(scene: &Scene) -> Result<Started, StartError> {
@@ -183,4 +185,38 @@ async fn a_key_of_before_is_believed_when_it_is_configured(home: &Home) {
     assert!(start(&scene).await.is_err());
     let started = check_start(&scene.records, &scene.journal, &[key.public()]).await;
     started.expect("starts");
+}
+
+async fn a_name_that_lost_entries_never_starts_again(home: &Home) {
+    let (backup, before) = old_backup(home).await;
+    let scene = before.beside(&backup, "c").await;
+    let restored = accept(&scene).await.expect("is accepted");
+    let again = before.beside(&backup, "a").await;
+    let refused = async || {
+        let error = start(&again).await.expect_err("lost entries");
+        let is_retired = matches!(
+            &error,
+            StartError::RetiredName { writer, found: 5, signed: 10 } if *writer == name("a")
+        );
+        assert!(is_retired, "{error:?}");
+        error.to_string()
+    };
+    let text = refused().await;
+    for part in ["the name a is retired", "store.writer", RETIRED_FILE] {
+        assert!(text.contains(part), "{text}");
+    }
+    // Also when the checkpoints that were set aside lie in an archive.
+    std::fs::remove_file(&restored.old_checkpoints).expect("is there");
+    refused().await;
+    // A name that lost nothing goes on, and so does the new one.
+    let other = before.beside(&backup, "b").await;
+    start(&other).await.expect("starts");
+    start(&scene).await.expect("starts");
+    let damaged = scene.journal.append(RETIRED_FILE, "{}");
+    damaged.expect("appends");
+    let error = start(&scene).await.expect_err("is damaged");
+    assert!(
+        error.to_string().contains("line 2 of the journal"),
+        "{error}"
+    );
 }
