@@ -1,6 +1,6 @@
 """A whole activation in Python: consent, verification by NIK, redeeming the result, and what to do about each decision.
 
-  python3 examples/activate.py --nik 3171014101900001 --selfie selfie.jpg
+  python3 examples/activate.py --nik 3171014101909999 --selfie selfie.jpg
   python3 examples/activate.py --nik … --selfie … --server padan.example:50051 --ca ca.pem --cert backend.pem --key backend.key
 
 Needs grpcio and grpcio-reflection; the messages come from the server itself. Exit codes: 0 activated, 1 not activated (the

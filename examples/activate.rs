@@ -2,7 +2,7 @@
 //! about each decision.
 //!
 //! ```sh
-//! cargo run --release --example activate -- --nik 3171014101900001 --selfie selfie.jpg
+//! cargo run --release --example activate -- --nik 3171014101909999 --selfie selfie.jpg
 //! ```
 //!
 //! Exit codes: 0 activated, 1 not activated (the output says what to do), 2 usage, 3 padan could

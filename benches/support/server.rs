@@ -189,7 +189,7 @@ fn with_records(config: &mut Config) -> tempfile::TempDir {
 
 fn subject() -> proto::Subject {
     proto::Subject {
-        nik: "3171014101900001".to_owned(),
+        nik: "3171014101909999".to_owned(),
     }
 }
 

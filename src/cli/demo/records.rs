@@ -20,10 +20,11 @@ use crate::keys::{self, KeySource};
 use crate::report::table::new_table;
 use crate::store::{Location, Settings};
 
-/// Made-up numbers of a woman, a man and somebody whom nobody enrolled.
-const WOMAN: &str = "3171014101900001";
-const MAN: &str = "3171010101850002";
-const STRANGER: &str = "3171011505990003";
+/// Made-up numbers of a woman, a man and somebody whom nobody enrolled: no office hands out serials
+/// as high.
+const WOMAN: &str = "3171014101909999";
+const MAN: &str = "3171010101859998";
+const STRANGER: &str = "3171011505999997";
 
 /// The device that captures in this demonstration.
 const DEVICE: &str = "counter-2";

@@ -190,10 +190,10 @@ mod tests {
         std::fs::write(folder.path().join("a.jpg"), b"jpeg").expect("written");
         let long = "9".repeat(20_000);
         let text = format!(
-            "\u{feff}source,nik,portrait,captured_on\r\nregistry,3171014101900001,a.jpg,2014-05-06\r\n\
-             \r\nregistry,3171014101900001,3171014101900001.jpg,\n\
-             elsewhere,3171014101900001,a.jpg,\n\
-             {long}\nregistry\ncard-chip,3171014101900001,a.jpg,"
+            "\u{feff}source,nik,portrait,captured_on\r\nregistry,3171014101909999,a.jpg,2014-05-06\r\n\
+             \r\nregistry,3171014101909999,3171014101909999.jpg,\n\
+             elsewhere,3171014101909999,a.jpg,\n\
+             {long}\nregistry\ncard-chip,3171014101909999,a.jpg,"
         );
         std::fs::write(&path, text).expect("written");
         let mut list = List::open(&path).expect("opens");
@@ -231,7 +231,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("list.csv");
         std::fs::write(folder.path().join("a.jpg"), b"jpeg").expect("written");
-        let text = "nik,portrait,captured_on,source\n3171014101900001,a.jpg,,registry\n";
+        let text = "nik,portrait,captured_on,source\n3171014101909999,a.jpg,,registry\n";
         std::fs::write(&path, text).expect("written");
         let next = |portrait_bytes_max| {
             let mut list = List::open(&path).expect("opens");
@@ -250,7 +250,7 @@ mod tests {
     fn a_list_without_its_heading_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("list.csv");
-        for text in ["", "3171014101900001,a.jpg,,registry\n", "nik,portrait\n"] {
+        for text in ["", "3171014101909999,a.jpg,,registry\n", "nik,portrait\n"] {
             std::fs::write(&path, text).expect("written");
             let error = List::open(&path).err().expect("is refused").to_string();
             assert!(
