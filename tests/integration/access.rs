@@ -125,7 +125,7 @@ fn commands_show_their_certificates(own: &Certificates, url: &str) {
         } else {
             command.arg("--probe").arg(&probe);
             command.arg("--reference").arg(&reference);
-            command.args(["--duration", "0.2", "--warmup", "0"]);
+            command.args(["--duration", "0.3", "--warmup", "0"]);
         }
         command
     };

@@ -99,6 +99,7 @@ async fn a_checkpoint_of_the_backup_that_was_edited_is_found(home: &Home) {
     let (backup, before) = old_backup(home).await;
     let known = checkpoints(&before);
     let scene = before.beside(&backup, "c").await;
+    unlock(&backup).await;
     let edit = "UPDATE checkpoints SET at_us = at_us + 1 WHERE writer = 'a' AND sequence = 2";
     backup.execute(edit).await.expect("the owner may");
     let error = accept(&scene).await.expect_err("was edited");
@@ -112,6 +113,7 @@ async fn entries_of_a_chain_without_a_head_are_found(home: &Home) {
     let (backup, before) = old_backup(home).await;
     let known = checkpoints(&before);
     let scene = before.beside(&backup, "c").await;
+    unlock(&backup).await;
     let gone = "DELETE FROM writers WHERE writer = 'b'; DELETE FROM checkpoints WHERE writer = 'b'";
     backup.execute(gone).await.expect("the owner may");
     let error = accept(&scene).await.expect_err("was edited");
