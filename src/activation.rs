@@ -209,7 +209,13 @@ impl Activation {
         let Some(subject) = subject else {
             return ended(ReasonCode::NikMalformed);
         };
-        if !self.holds(ask, subject, consent).await? {
+        // Asked at once, which saves a way to the database; looked at in the order of the checks.
+        // No reference is opened before the consent is known to hold.
+        let (holds, left) = tokio::try_join!(
+            self.holds(ask, subject, consent),
+            self.attempts_left(ask, subject, now),
+        )?;
+        if !holds {
             return ended(ReasonCode::ConsentMissing);
         }
         let enrolled = self.records.enrolled(subject, &policy.contract_id);
@@ -219,7 +225,6 @@ impl Activation {
             Enrolled::NotSynced => return ended(ReasonCode::ReferenceNotSynced),
             Enrolled::Reference(reference) => reference,
         };
-        let left = self.attempts_left(ask, subject, now).await?;
         if left == 0 {
             return ended(ReasonCode::AttemptsExceeded);
         }

@@ -107,7 +107,13 @@ async fn open_sqlite(path: &Path, settings: &Settings) -> Result<Pool, StoreErro
         // Sorting must not leave rows in a temporary file.
         .pragma("temp_store", "MEMORY")
         .disable_statement_logging();
-    let pool = || SqlitePoolOptions::new().acquire_timeout(settings.acquire_timeout);
+    let pool = || {
+        SqlitePoolOptions::new()
+            .acquire_timeout(settings.acquire_timeout)
+            // There is no line that could have broken, and the question is a way to another thread
+            // and back before each statement.
+            .test_before_acquire(false)
+    };
     let write = pool()
         .max_connections(1)
         // SQLite rolls back by itself when it cannot write, as on a full disk, and sqlx goes on
