@@ -40,12 +40,11 @@ serve: setup ## run the server in the foreground
 
 test: setup ## run every test: Rust, and Python with another gRPC implementation
 	@$(SETUP) python postgresql
+	@# Also builds the binary that the Python tests start.
 	@cargo test --locked
 	@$(PYTHON) -m unittest discover -s models/prepare
 	@$(PYTHON) -m unittest discover -s benches/peers
-	@if compgen -G 'tests/python/test_*.py' >/dev/null; then \
-	    cargo build --locked && $(PYTHON) -m unittest discover -s tests/python; \
-	fi
+	@$(PYTHON) -m unittest discover -s tests/python
 
 test-openvino: setup setup-openvino ## the accelerator's tests on OpenVINO, then what each batch size costs
 	@cargo test --locked --test openvino
