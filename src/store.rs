@@ -27,6 +27,7 @@ mod reviews;
 mod spans;
 mod sql;
 mod sql_store;
+mod sqlite;
 mod subjects;
 mod trail;
 

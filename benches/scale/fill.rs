@@ -2,9 +2,7 @@
 
 use padan::store::Location;
 use padan::subject::SubjectHash;
-use sqlx::{
-    AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _, SqliteConnection,
-};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
 
 /// Bytes of a sealed template of 128 numbers: format, numbers, tag.
 const CIPHERTEXT_BYTES: u32 = 1 + 4 * 128 + 16;
@@ -14,7 +12,7 @@ pub const CONTRACT: &str = "sface_2021dec_int8:0123456789abcdef";
 
 /// A connection beside the store's.
 pub enum Database {
-    Sqlite(SqliteConnection),
+    Sqlite(rusqlite::Connection),
     Postgres(PgConnection),
 }
 
@@ -22,11 +20,10 @@ impl Database {
     pub async fn connect(location: &Location) -> Self {
         match location {
             Location::Sqlite(path) => {
-                let address = format!("sqlite://{}", path.display());
-                let mut connection = SqliteConnection::connect(&address).await.expect("connects");
+                let connection = rusqlite::Connection::open(path).expect("opens");
                 // Filling need not survive a power cut.
                 let fast = "PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000;";
-                connection.execute(fast).await.expect("is set");
+                connection.execute_batch(fast).expect("is set");
                 Self::Sqlite(connection)
             }
             Location::Postgres(address) => {
@@ -39,12 +36,13 @@ impl Database {
     }
 
     async fn run(&mut self, sql: String) {
-        let sql = AssertSqlSafe(sql);
         match self {
-            Self::Sqlite(connection) => connection.execute(sql).await.map(drop),
-            Self::Postgres(connection) => connection.execute(sql).await.map(drop),
+            Self::Sqlite(connection) => connection.execute_batch(&sql).expect("runs"),
+            Self::Postgres(connection) => {
+                let done = connection.execute(AssertSqlSafe(sql)).await;
+                done.map(drop).expect("runs");
+            }
         }
-        .expect("the statement runs");
     }
 
     /// Adds `count` subjects with a reference each, in the order of their keys, as a bulk import
@@ -111,8 +109,9 @@ impl Database {
             };
             let blobs: Vec<Vec<u8>> = match self {
                 Self::Sqlite(connection) => {
-                    let rows = connection.fetch_all(AssertSqlSafe(sql("x'", "'"))).await;
-                    rows.expect("rows").iter().map(|row| row.get(0)).collect()
+                    let mut statement = connection.prepare(&sql("x'", "'")).expect("prepares");
+                    let blobs = statement.query_map([], |row| row.get(0)).expect("rows");
+                    blobs.collect::<rusqlite::Result<_>>().expect("rows")
                 }
                 Self::Postgres(connection) => {
                     let rows = connection

@@ -85,6 +85,11 @@ impl StoreError {
         )
     }
 
+    /// The schema is of a later padan.
+    pub(super) fn newer_schema() -> Self {
+        Self::Schema("it is newer: start the padan that made it, or a newer one".to_owned())
+    }
+
     /// A column that does not hold what padan writes there.
     pub(super) fn column(name: &str) -> Self {
         Self::Damaged(format!("column {name} holds what padan never writes"))
@@ -97,41 +102,46 @@ impl From<Error> for StoreError {
             Error::Io(error) => Self::Unavailable(error.kind().to_string()),
             Error::Tls(_) => Self::Unavailable("TLS failed".to_owned()),
             Error::PoolTimedOut => Self::Unavailable("no connection in time".to_owned()),
-            Error::PoolClosed | Error::WorkerCrashed => Self::Closed,
+            Error::PoolClosed => Self::Closed,
             Error::ColumnDecode { index, .. } => Self::column(&index),
             Error::Migrate(error) => Self::Schema(error.to_string()),
-            Error::Database(error) => of_code(error.code().as_deref().unwrap_or("none")),
+            Error::Database(error) => of_sqlstate(error.code().as_deref().unwrap_or("none")),
             Error::Configuration(_) => Self::Settings("the database's address is wrong".to_owned()),
             _ => Self::Internal("driver".to_owned()),
         }
     }
 }
 
-/// SQLite, writing a file: refused for another reason than space, such as the file's size.
-const IOERR_WRITE: u32 = 0x030a;
-/// SQLite, on the file that its processes share as memory: it cannot grow.
-const IOERR_SHMSIZE: u32 = 0x130a;
-
-/// PostgreSQL has codes of five characters (its manual, appendix A); SQLite has extended result
-/// codes in decimal, whose lowest byte is the kind.
-fn of_code(code: &str) -> StoreError {
-    if code.len() == 5 {
-        return of_sqlstate(code);
-    }
-    let number = code.parse::<u32>();
-    if let Ok(IOERR_WRITE | IOERR_SHMSIZE) = number {
-        return StoreError::Full;
-    }
-    match number.map(|number| number & 0xff) {
-        Ok(5 | 6) => StoreError::Busy,
-        Ok(13) => StoreError::Full,
-        Ok(11 | 26) => StoreError::Damaged(format!("SQLite code {code}")),
-        Ok(8 | 10 | 14) => StoreError::Unavailable(format!("SQLite code {code}")),
-        Ok(18..=20 | 25) => StoreError::Refused(code.to_owned()),
-        _ => StoreError::Internal(code.to_owned()),
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error {
+            rusqlite::Error::SqliteFailure(error, _) => of_sqlite(error.extended_code),
+            _ => Self::Internal("driver".to_owned()),
+        }
     }
 }
 
+/// Writing a file: refused for another reason than space, such as the file's size.
+const IOERR_WRITE: i32 = 0x030a;
+/// On the file that SQLite's processes share as memory: it cannot grow.
+const IOERR_SHMSIZE: i32 = 0x130a;
+
+/// SQLite's extended result codes, whose lowest byte is the kind.
+fn of_sqlite(code: i32) -> StoreError {
+    if let IOERR_WRITE | IOERR_SHMSIZE = code {
+        return StoreError::Full;
+    }
+    match code & 0xff {
+        5 | 6 => StoreError::Busy,
+        13 => StoreError::Full,
+        11 | 26 => StoreError::Damaged(format!("SQLite code {code}")),
+        8 | 10 | 14 => StoreError::Unavailable(format!("SQLite code {code}")),
+        18..=20 | 25 => StoreError::Refused(code.to_string()),
+        _ => StoreError::Internal(code.to_string()),
+    }
+}
+
+/// PostgreSQL's codes of five characters (its manual, appendix A).
 fn of_sqlstate(code: &str) -> StoreError {
     match code {
         "40001" | "40P01" => StoreError::Conflict,
@@ -160,16 +170,16 @@ mod tests {
     fn what_cannot_be_written_is_told_from_what_cannot_be_reached() {
         let unreachable = |code: &str| StoreError::Unavailable(format!("SQLite code {code}"));
         for (code, error) in [
-            ("13", StoreError::Full),
-            ("778", StoreError::Full),
-            ("4874", StoreError::Full),
-            ("53100", StoreError::Full),
+            (13, StoreError::Full),
+            (778, StoreError::Full),
+            (4874, StoreError::Full),
             // A read, and a flush: what the flush left on the disk is not known.
-            ("266", unreachable("266")),
-            ("1034", unreachable("1034")),
+            (266, unreachable("266")),
+            (1034, unreachable("1034")),
         ] {
-            assert_eq!(of_code(code), error, "{code}");
+            assert_eq!(of_sqlite(code), error, "{code}");
         }
+        assert_eq!(of_sqlstate("53100"), StoreError::Full);
     }
 
     #[test]
@@ -180,7 +190,7 @@ mod tests {
             ("55P03", StoreError::TimedOut),
             ("57014", StoreError::TimedOut),
         ] {
-            assert_eq!(of_code(code), error, "{code}");
+            assert_eq!(of_sqlstate(code), error, "{code}");
         }
     }
 }

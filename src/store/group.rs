@@ -4,6 +4,7 @@
 //! flush share the next one. No timer waits for a group to fill. An answer means durable.
 
 use async_trait::async_trait;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::chain::Write;
@@ -77,15 +78,35 @@ pub(super) struct Group {
 
 impl Group {
     /// Starts the task.
-    pub fn start(pool: Pool, writer: WriterId, months: Months, waiting_max: usize) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When the machine gives no thread.
+    pub fn start(
+        pool: Pool,
+        writer: WriterId,
+        months: Months,
+        waiting_max: usize,
+    ) -> Result<Self, StoreError> {
         let (inbox, waiting) = mpsc::channel(waiting_max);
         let writer = Writer {
             pool,
             name: writer,
             months,
         };
-        tokio::spawn(writer.run(waiting));
-        Self { inbox }
+        match &writer.pool {
+            // Its calls keep their thread until they end, so it has one of its own.
+            Pool::Sqlite(_) => {
+                let runtime = Handle::current();
+                let run = move || runtime.block_on(writer.run(waiting));
+                let thread = std::thread::Builder::new().name("padan-store".to_owned());
+                thread.spawn(run).map_err(no_thread)?;
+            }
+            Pool::Postgres(_) => {
+                tokio::spawn(writer.run(waiting));
+            }
+        }
+        Ok(Self { inbox })
     }
 
     /// Writes `change` with all that wait, and answers once it is durable. A caller that stops
@@ -196,4 +217,8 @@ impl Writer {
         }
         write.commit().await
     }
+}
+
+fn no_thread(error: std::io::Error) -> StoreError {
+    StoreError::Unavailable(format!("no thread to write on: {}", error.kind()))
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection as _, SqlSafeStr};
+use sqlx::{ConnectOptions, SqlSafeStr};
 
 use super::error::StoreError;
 use super::sql::Pool;
+use super::sqlite::Sqlite;
 use crate::audit::WriterId;
 
 /// Where the database is.
@@ -95,55 +95,11 @@ pub(super) async fn open(settings: &Settings) -> Result<Pool, StoreError> {
 }
 
 async fn open_sqlite(path: &Path, settings: &Settings) -> Result<Pool, StoreError> {
-    make_private(path)?;
-    let options = SqliteConnectOptions::new()
-        .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .foreign_keys(true)
-        .busy_timeout(settings.acquire_timeout)
-        // A destroyed key must not live on in a free page.
-        .pragma("secure_delete", "ON")
-        // Sorting must not leave rows in a temporary file.
-        .pragma("temp_store", "MEMORY")
-        .disable_statement_logging();
-    let pool = || {
-        SqlitePoolOptions::new()
-            .acquire_timeout(settings.acquire_timeout)
-            // There is no line that could have broken, and the question is a way to another thread
-            // and back before each statement.
-            .test_before_acquire(false)
-    };
-    let write = pool()
-        .max_connections(1)
-        // SQLite rolls back by itself when it cannot write, as on a full disk, and sqlx goes on
-        // counting that transaction as open: such a connection would never begin another one.
-        .before_acquire(|connection, _| {
-            let is_free = !connection.is_in_transaction();
-            Box::pin(std::future::ready(Ok(is_free)))
-        })
-        .connect_with(options.clone())
-        .await?;
-    let migrations = [(1, "first", include_str!("migrations/sqlite/0001_first.sql"))];
-    migrate(&migrations).run(&write).await.map_err(schema)?;
-    let read = pool()
-        .max_connections(settings.connections_max - 1)
-        .connect_with(options.pragma("query_only", "ON"))
-        .await?;
-    Ok(Pool::Sqlite { read, write })
-}
-
-/// Makes an empty file that only its owner may read; SQLite gives the files beside it the same
-/// rights.
-fn make_private(path: &Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let file = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path);
-    file.map(drop)
-        .map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))
+    let path = path.to_owned();
+    let (readers, timeout) = (settings.connections_max - 1, settings.acquire_timeout);
+    let opened = tokio::task::spawn_blocking(move || Sqlite::open(&path, readers, timeout)).await;
+    let opened = opened.unwrap_or_else(|_| Err(StoreError::Internal("task".to_owned())));
+    opened.map(Pool::Sqlite)
 }
 
 async fn open_postgres(address: &str, settings: &Settings) -> Result<Pool, StoreError> {
@@ -183,36 +139,27 @@ async fn migrate_postgres(
         .acquire_timeout(settings.acquire_timeout)
         .connect_with(unlimited)
         .await?;
-    let migrations = [(
-        1,
-        "first",
-        include_str!("migrations/postgres/0001_first.sql"),
-    )];
-    let result = migrate(&migrations).run(&pool).await.map_err(schema);
+    let result = migrations().run(&pool).await.map_err(schema);
     // Also gives back the advisory lock when a migration failed.
     pool.close().await;
     result
 }
 
-fn migrate(migrations: &[(i64, &'static str, &'static str)]) -> Migrator {
-    let migration = |&(version, name, sql): &(i64, &'static str, &'static str)| {
-        Migration::new(
-            version,
-            Cow::Borrowed(name),
-            MigrationType::Simple,
-            sql.into_sql_str(),
-            false,
-        )
-    };
-    Migrator::with_migrations(migrations.iter().map(migration).collect())
+fn migrations() -> Migrator {
+    let first = include_str!("migrations/postgres/0001_first.sql");
+    Migrator::with_migrations(vec![Migration::new(
+        1,
+        Cow::Borrowed("first"),
+        MigrationType::Simple,
+        first.into_sql_str(),
+        false,
+    )])
 }
 
 fn schema(error: MigrateError) -> StoreError {
     match error {
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
-        MigrateError::VersionMissing(version) => StoreError::Schema(format!(
-            "it has version {version}, which is newer: start the padan that made it, or a newer one"
-        )),
+        MigrateError::VersionMissing(_) => StoreError::newer_schema(),
         error => StoreError::Schema(error.to_string()),
     }
 }

@@ -33,7 +33,7 @@ impl Months {
     /// When the database does not make them.
     pub async fn prepare(pool: &Pool, now_us: i64) -> Result<Self, StoreError> {
         let mut months = match pool {
-            Pool::Sqlite { .. } => Self::NotNeeded,
+            Pool::Sqlite(_) => Self::NotNeeded,
             Pool::Postgres(_) => Self::Made(BTreeSet::new()),
         };
         months.make(pool, now_us).await?;

@@ -3,21 +3,13 @@
 //! Both take `$1` as a parameter and know `ON CONFLICT` and `RETURNING`. Statements are prepared
 //! and kept by the connection; values never become part of a statement's text.
 
-use std::time::{Duration, Instant};
-
+use rusqlite::types::FromSql;
 use sqlx::postgres::{PgPool, PgRow, Postgres};
-use sqlx::sqlite::{Sqlite, SqlitePool, SqliteRow};
 use sqlx::{Decode, Row as _, Type};
 
 use super::error::StoreError;
+use super::sqlite::{self, Sqlite};
 use crate::subject::SubjectHash;
-
-/// Tries to empty SQLite's log.
-const CHECKPOINT_TRIES: u32 = 5;
-/// Between two of them.
-const CHECKPOINT_PAUSE: Duration = Duration::from_millis(20);
-/// No further try after this: a reader that stays so long was already waited for.
-const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A value of one of the three kinds of columns.
 #[derive(Clone)]
@@ -64,20 +56,25 @@ pub(super) use values;
 
 /// A row of either database; columns are numbered from 0.
 pub(super) enum Row {
-    Sqlite(SqliteRow),
+    Sqlite(Vec<rusqlite::types::Value>),
     Postgres(PgRow),
 }
 
 impl Row {
     fn get<T>(&self, at: usize) -> Result<T, StoreError>
     where
-        T: for<'r> Decode<'r, Sqlite> + Type<Sqlite>,
-        T: for<'r> Decode<'r, Postgres> + Type<Postgres>,
+        T: FromSql + for<'r> Decode<'r, Postgres> + Type<Postgres>,
     {
-        Ok(match self {
-            Self::Sqlite(row) => row.try_get(at)?,
-            Self::Postgres(row) => row.try_get(at)?,
-        })
+        match self {
+            Self::Sqlite(row) => {
+                let held = row.get(at).map(|held| T::column_result(held.into()));
+                match held {
+                    Some(Ok(value)) => Ok(value),
+                    _ => Err(StoreError::column(&at.to_string())),
+                }
+            }
+            Self::Postgres(row) => Ok(row.try_get(at)?),
+        }
     }
 
     pub fn int(&self, at: usize) -> Result<i64, StoreError> {
@@ -118,7 +115,7 @@ impl Row {
     }
 }
 
-/// A statement with its values bound, for either database.
+/// A statement with its values bound, for PostgreSQL.
 macro_rules! bound {
     ($sql:expr, $values:expr) => {{
         let mut query = sqlx::query($sql);
@@ -136,11 +133,7 @@ macro_rules! bound {
 /// Connections to one of the databases.
 #[derive(Clone, Debug)]
 pub(super) enum Pool {
-    /// SQLite has one writer at a time, so one connection writes; readers never wait for it.
-    Sqlite {
-        read: SqlitePool,
-        write: SqlitePool,
-    },
+    Sqlite(Sqlite),
     Postgres(PgPool),
 }
 
@@ -151,16 +144,13 @@ impl Pool {
         sql: &'static str,
         values: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
-        Ok(match self {
-            Self::Sqlite { read, .. } => {
-                let rows = bound!(sql, values).fetch_all(read).await?;
-                rows.into_iter().map(Row::Sqlite).collect()
-            }
+        match self {
+            Self::Sqlite(sqlite) => sqlite.rows(sql, values).await,
             Self::Postgres(pool) => {
                 let rows = bound!(sql, values).fetch_all(pool).await?;
-                rows.into_iter().map(Row::Postgres).collect()
+                Ok(rows.into_iter().map(Row::Postgres).collect())
             }
-        })
+        }
     }
 
     /// The first row of a reading statement.
@@ -175,56 +165,24 @@ impl Pool {
     /// A transaction that may write.
     pub async fn begin(&self) -> Result<Transaction, StoreError> {
         Ok(match self {
-            // Takes the write lock at once: a lock taken later could be refused without waiting.
-            Self::Sqlite { write, .. } => {
-                Transaction::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?)
-            }
+            Self::Sqlite(sqlite) => Transaction::Sqlite(sqlite.begin().await?),
             Self::Postgres(pool) => Transaction::Postgres(pool.begin().await?),
         })
     }
 
-    /// Empties SQLite's write-ahead log into the file, so that what was overwritten is gone from
-    /// both (the file itself overwrites, by `secure_delete`). PostgreSQL keeps it until its own
+    /// As [`Sqlite::forget_overwritten`]. PostgreSQL keeps what was overwritten until its own
     /// vacuum and the recycling of its log.
-    ///
-    /// # Errors
-    ///
-    /// When the database fails. A log that stays in use is no error: the next call empties it.
     pub async fn forget_overwritten(&self) -> Result<(), StoreError> {
-        let Self::Sqlite { write, .. } = self else {
-            return Ok(());
-        };
-        let started = Instant::now();
-        for _ in 0..CHECKPOINT_TRIES {
-            // Waits, as long as the busy time-out, for readers to leave the log, but not for
-            // another checkpoint, such as a backup's.
-            let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-                .fetch_one(write)
-                .await?;
-            // The first column: whether it was kept from ending.
-            if row.try_get::<i64, _>(0)? == 0 {
-                return Ok(());
-            }
-            if started.elapsed() > CHECKPOINT_PATIENCE {
-                break;
-            }
-            tokio::time::sleep(CHECKPOINT_PAUSE).await;
+        match self {
+            Self::Sqlite(sqlite) => sqlite.forget_overwritten().await,
+            Self::Postgres(_) => Ok(()),
         }
-        tracing::warn!(
-            "SQLite's log is in use, and what was overwritten is still in it: the next checkpoint \
-             will remove it"
-        );
-        Ok(())
     }
 
     /// Ends all connections.
     pub async fn close(&self) {
         match self {
-            Self::Sqlite { read, write } => {
-                // The last connection to go empties the write-ahead log into the file.
-                read.close().await;
-                write.close().await;
-            }
+            Self::Sqlite(sqlite) => sqlite.close().await,
             Self::Postgres(pool) => pool.close().await,
         }
     }
@@ -232,7 +190,7 @@ impl Pool {
 
 /// A transaction that is rolled back unless committed.
 pub(super) enum Transaction {
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Sqlite(sqlite::Transaction),
     Postgres(sqlx::Transaction<'static, Postgres>),
 }
 
@@ -243,16 +201,13 @@ impl Transaction {
         sql: &'static str,
         values: Vec<Value>,
     ) -> Result<u64, StoreError> {
-        Ok(match self {
-            Self::Sqlite(transaction) => bound!(sql, values)
-                .execute(&mut **transaction)
-                .await?
-                .rows_affected(),
-            Self::Postgres(transaction) => bound!(sql, values)
-                .execute(&mut **transaction)
-                .await?
-                .rows_affected(),
-        })
+        match self {
+            Self::Sqlite(transaction) => Ok(transaction.run(sql, &values)?.changed),
+            Self::Postgres(transaction) => {
+                let done = bound!(sql, values).execute(&mut **transaction).await?;
+                Ok(done.rows_affected())
+            }
+        }
     }
 
     /// The first row that a statement returns.
@@ -261,16 +216,14 @@ impl Transaction {
         sql: &'static str,
         values: Vec<Value>,
     ) -> Result<Option<Row>, StoreError> {
-        Ok(match self {
-            Self::Sqlite(transaction) => bound!(sql, values)
-                .fetch_optional(&mut **transaction)
-                .await?
-                .map(Row::Sqlite),
-            Self::Postgres(transaction) => bound!(sql, values)
-                .fetch_optional(&mut **transaction)
-                .await?
-                .map(Row::Postgres),
-        })
+        match self {
+            Self::Sqlite(transaction) => Ok(transaction.run(sql, &values)?.rows.into_iter().next()),
+            Self::Postgres(transaction) => {
+                let query = bound!(sql, values);
+                let row = query.fetch_optional(&mut **transaction).await?;
+                Ok(row.map(Row::Postgres))
+            }
+        }
     }
 
     /// Makes all of it durable.
@@ -280,11 +233,11 @@ impl Transaction {
     /// [`StoreError::Unknown`] when the connection breaks before the database has answered: it may
     /// have committed or not. Any other error means that nothing was written.
     pub async fn commit(self) -> Result<(), StoreError> {
-        let result = match self {
-            Self::Sqlite(transaction) => transaction.commit().await,
-            Self::Postgres(transaction) => transaction.commit().await,
+        let transaction = match self {
+            Self::Sqlite(transaction) => return transaction.commit(),
+            Self::Postgres(transaction) => transaction,
         };
-        result.map_err(|error| match error {
+        transaction.commit().await.map_err(|error| match error {
             sqlx::Error::Database(_) => match StoreError::from(error) {
                 // A server that shuts down may have written the commit before it said so.
                 StoreError::Unavailable(_) => StoreError::Unknown,

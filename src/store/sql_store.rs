@@ -43,7 +43,7 @@ impl SqlStore {
         let pool = open::open(settings).await?;
         let months = Months::prepare(&pool, Timestamp::now().microseconds()).await?;
         let writer = settings.writer.clone();
-        let group = Group::start(pool.clone(), writer, months, settings.waiting_max);
+        let group = Group::start(pool.clone(), writer, months, settings.waiting_max)?;
         Ok(Self { pool, group })
     }
 

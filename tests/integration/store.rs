@@ -7,6 +7,7 @@ mod failures;
 mod replicas;
 pub mod subjects;
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,6 +20,7 @@ use padan::store::{
 use padan::subject::SubjectHash;
 use sqlx::{Connection as _, Executor as _};
 
+use crate::support::WAIT_MAX;
 use crate::support::postgres::{self, Postgres};
 
 /// 22 November 2026, in microseconds.
@@ -116,17 +118,20 @@ impl Home {
     }
 
     /// Runs statements behind the store's back.
-    pub async fn execute(&self, statements: &'static str) -> Result<(), sqlx::Error> {
+    pub async fn execute(
+        &self,
+        statements: &'static str,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
         match self {
             Self::Sqlite(folder) => {
-                let address = format!("sqlite://{}", folder.join("padan.db").display());
-                let mut connection = sqlx::SqliteConnection::connect(&address).await?;
-                connection.execute(statements).await.map(drop)
+                let connection = rusqlite::Connection::open(folder.join("padan.db"))?;
+                connection.busy_timeout(WAIT_MAX)?;
+                Ok(connection.execute_batch(statements)?)
             }
             Self::Postgres { database, server } => {
                 let address = server.address(database);
                 let mut connection = sqlx::PgConnection::connect(&address).await?;
-                connection.execute(statements).await.map(drop)
+                Ok(connection.execute(statements).await.map(drop)?)
             }
         }
     }

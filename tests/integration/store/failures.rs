@@ -12,7 +12,7 @@ use crate::support::postgres::Postgres;
 
 on_both!(
     a_newer_schema_is_refused,
-    a_changed_migration_is_refused,
+    a_schema_that_is_not_padans_is_refused,
     a_closed_store_says_so,
     more_than_may_wait_is_refused_at_once,
     a_text_the_database_cannot_hold_fails_alone,
@@ -27,10 +27,14 @@ async fn refusal(settings: &Settings) -> StoreError {
 
 async fn a_newer_schema_is_refused(home: &Home) {
     home.open("a").await.close().await;
-    home.execute(
-        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
-        VALUES (99, 'later', TRUE, 'x', 0)",
-    )
+    home.execute(match home {
+        Home::Sqlite(_) => "PRAGMA user_version = 99",
+        Home::Postgres { .. } => {
+            "INSERT INTO _sqlx_migrations
+                (version, description, success, checksum, execution_time)
+            VALUES (99, 'later', TRUE, 'x', 0)"
+        }
+    })
     .await
     .expect("a newer padan may");
     let error = refusal(&home.settings("a")).await;
@@ -38,11 +42,14 @@ async fn a_newer_schema_is_refused(home: &Home) {
     assert!(error.to_string().contains("newer"), "{error}");
 }
 
-async fn a_changed_migration_is_refused(home: &Home) {
+async fn a_schema_that_is_not_padans_is_refused(home: &Home) {
     home.open("a").await.close().await;
-    home.execute("UPDATE _sqlx_migrations SET checksum = 'x'")
-        .await
-        .expect("somebody did");
+    home.execute(match home {
+        Home::Sqlite(_) => "PRAGMA application_id = 1",
+        Home::Postgres { .. } => "UPDATE _sqlx_migrations SET checksum = 'x'",
+    })
+    .await
+    .expect("somebody did");
     let error = refusal(&home.settings("a")).await;
     assert!(matches!(error, StoreError::Schema(_)), "{error}");
 }
