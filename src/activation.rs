@@ -20,7 +20,9 @@ use crate::access::{Kind, Limiter};
 use crate::audit::{Event, Text};
 use crate::decision::{Policy, ReasonCode, Verdict};
 use crate::records::{Enrolled, OpenReference, Records};
-use crate::store::{CommitOutcome, RequestKey, Standing, Stored};
+use crate::store::{
+    Attempts, CommitOutcome, Consent, Known, Question, RequestKey, Standing, Stored,
+};
 use crate::subject::SubjectHash;
 use crate::verify::{Reference, Urgency, Verification, Verifier, VerifyTask};
 
@@ -121,12 +123,26 @@ impl Activation {
         policy: &Policy,
         urgency: Urgency,
     ) -> Result<Answer, ActivationError> {
-        if let Some(reply) = self.repeated(ask).await? {
-            return Ok(reply);
-        }
         for _ in 0..TRIES_MAX {
             let now = OffsetDateTime::now_utc();
-            let progress = self.decide(ask, policy, now, urgency).await?;
+            let progress = match self.admit(ask, now) {
+                Ok((subject, consent)) => {
+                    let consent = record::consent_of(ask, subject, consent);
+                    let known = self.known(ask, policy, now, consent).await?;
+                    if let Some(stored) = known.stored {
+                        return self.repeat(ask, stored).await;
+                    }
+                    self.decide(ask, policy, subject, known, urgency).await?
+                }
+                Err(reason) => {
+                    let key = request_key(ask);
+                    let stored = self.records.store().stored(&key, &ask.body_digest);
+                    if let Some(stored) = stored.await? {
+                        return self.repeat(ask, stored).await;
+                    }
+                    Progress::ended(self.subject(ask), reason)
+                }
+            };
             if let Some(answer) = self.commit(ask, policy, now, progress).await? {
                 return Ok(answer);
             }
@@ -158,12 +174,10 @@ impl Activation {
     }
 
     /// The answer that the same request got before.
-    async fn repeated(&self, ask: &Ask) -> Result<Option<Answer>, ActivationError> {
-        let key = request_key(ask);
-        match self.records.store().stored(&key, &ask.body_digest).await? {
-            None => Ok(None),
-            Some(Stored::OtherBody) => Err(ActivationError::OtherBody),
-            Some(Stored::Reply(sealed)) => self.open_repeated(ask, &sealed).await.map(Some),
+    async fn repeat(&self, ask: &Ask, stored: Stored) -> Result<Answer, ActivationError> {
+        match stored {
+            Stored::OtherBody => Err(ActivationError::OtherBody),
+            Stored::Reply(sealed) => self.open_repeated(ask, &sealed).await,
         }
     }
 
@@ -191,40 +205,63 @@ impl Activation {
         Some(self.records.keys().subject_hash(nik))
     }
 
-    async fn decide(
+    /// The checks that need no record.
+    fn admit<'a>(
+        &self,
+        ask: &'a Ask,
+        now: OffsetDateTime,
+    ) -> Result<(SubjectHash, &'a GivenConsent), ReasonCode> {
+        let consent = self.current_consent(ask, now);
+        let consent = consent.ok_or(ReasonCode::ConsentMissing)?;
+        if !ask.caller.may_act_for(ask.context.office.as_str()) {
+            return Err(ReasonCode::OperatorNotAllowed);
+        }
+        let subject = self.subject(ask).ok_or(ReasonCode::NikMalformed)?;
+        Ok((subject, consent))
+    }
+
+    /// Everything that is asked of the database, in one go: each time is a wait of its own.
+    async fn known(
         &self,
         ask: &Ask,
         policy: &Policy,
         now: OffsetDateTime,
+        consent: Consent,
+    ) -> Result<Known, ActivationError> {
+        let question = Question {
+            request: request_key(ask),
+            body_digest: ask.body_digest,
+            consent,
+            session: session_key(ask),
+            day: self.limits.day(now),
+            contract_id: policy.contract_id.as_str().to_owned(),
+        };
+        Ok(self.records.store().known(&question).await?)
+    }
+
+    async fn decide(
+        &self,
+        ask: &Ask,
+        policy: &Policy,
+        subject: SubjectHash,
+        known: Known,
         urgency: Urgency,
     ) -> Result<Progress, ActivationError> {
-        let subject = self.subject(ask);
-        let ended = |reason| Ok(Progress::ended(subject, reason));
-        let Some(consent) = self.current_consent(ask, now) else {
-            return ended(ReasonCode::ConsentMissing);
-        };
-        if !ask.caller.may_act_for(ask.context.office.as_str()) {
-            return ended(ReasonCode::OperatorNotAllowed);
-        }
-        let Some(subject) = subject else {
-            return ended(ReasonCode::NikMalformed);
-        };
-        // Asked at once, which saves a way to the database; looked at in the order of the checks.
-        // No reference is opened before the consent is known to hold.
-        let (holds, left) = tokio::try_join!(
-            self.holds(ask, subject, consent),
-            self.attempts_left(ask, subject, now),
-        )?;
-        if !holds {
+        let ended = |reason| Ok(Progress::ended(Some(subject), reason));
+        if known.standing != Standing::Holds {
             return ended(ReasonCode::ConsentMissing);
         }
-        let enrolled = self.records.enrolled(subject, &policy.contract_id);
-        let reference = match enrolled.await? {
+        // Not before the consent is known to hold: until here the reference was sealed.
+        let opened = self
+            .records
+            .open_found(subject, known.subject, &policy.contract_id);
+        let reference = match opened.await? {
             Enrolled::Nothing => return ended(ReasonCode::ReferenceNotFound),
             Enrolled::Blocked => return ended(ReasonCode::NikStatusBlocked),
             Enrolled::NotSynced => return ended(ReasonCode::ReferenceNotSynced),
             Enrolled::Reference(reference) => reference,
         };
+        let left = self.attempts_left(known.attempts);
         if left == 0 {
             return ended(ReasonCode::AttemptsExceeded);
         }
@@ -251,34 +288,10 @@ impl Activation {
         (age >= -Duration::MINUTE && age <= self.limits.consent_age_max).then_some(consent)
     }
 
-    /// Whether the consent is the one that is recorded, if any, and no withdrawal reaches it.
-    async fn holds(
-        &self,
-        ask: &Ask,
-        subject: SubjectHash,
-        consent: &GivenConsent,
-    ) -> Result<bool, ActivationError> {
-        let consent = record::consent_of(ask, subject, consent);
-        let standing = self.records.store().consent_standing(&consent).await?;
-        Ok(standing == Standing::Holds)
-    }
-
-    async fn attempts_left(
-        &self,
-        ask: &Ask,
-        subject: SubjectHash,
-        now: OffsetDateTime,
-    ) -> Result<u32, ActivationError> {
-        let session = session_key(ask);
-        let day = self.limits.day(now);
-        let made = self
-            .records
-            .store()
-            .attempts(&session, subject, day)
-            .await?;
+    fn attempts_left(&self, made: Attempts) -> u32 {
         let left = |max: u32, made: u64| max.saturating_sub(u32::try_from(made).unwrap_or(max));
-        Ok(left(self.limits.session_attempts_max, made.session)
-            .min(left(self.limits.day_attempts_max, made.day)))
+        left(self.limits.session_attempts_max, made.session)
+            .min(left(self.limits.day_attempts_max, made.day))
     }
 
     /// None: what the decision rests on changed meanwhile.

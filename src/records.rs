@@ -9,7 +9,7 @@ use crate::access::{Caller, Method, Refusal};
 use crate::audit::{Actor, Entry, Event, Text, Timestamp, WriterId};
 use crate::embed::{ContractId, NotATemplate, Template};
 use crate::keys::{KeyId, KeyRing, SealError, SubjectKey, WrapError};
-use crate::store::{Store, StoreError, SubjectStatus};
+use crate::store::{Reference, Store, StoreError, Subject, SubjectStatus};
 use crate::subject::SubjectHash;
 
 pub use seal::{Facts, PORTRAIT, Place, SealedKey, rewrap, subject_key};
@@ -168,17 +168,16 @@ impl Records {
         entry
     }
 
-    /// What is enrolled of `subject` under `contract_id`, opened.
+    /// Opens what the store found of `subject` under `contract_id`.
     ///
     /// # Errors
-    /// When the database fails, or what it holds does not open here: rows that were swapped,
-    /// changed or sealed with other keys.
-    pub async fn enrolled(
+    /// When it does not open here: rows that were swapped, changed or sealed with other keys.
+    pub async fn open_found(
         &self,
         subject: SubjectHash,
+        found: Option<(Subject, Option<Reference>)>,
         contract_id: &ContractId,
     ) -> Result<Enrolled, RecordsError> {
-        let found = self.store.subject(subject, contract_id.as_str()).await?;
         let Some((row, reference)) = found else {
             return Ok(Enrolled::Nothing);
         };
@@ -222,6 +221,9 @@ impl Records {
         &self,
         work: impl FnOnce(&KeyRing) -> Result<T, RecordsError> + Send + 'static,
     ) -> Result<T, RecordsError> {
+        if self.keys.are_at_hand() {
+            return work(&self.keys);
+        }
         let keys = Arc::clone(&self.keys);
         let done = tokio::task::spawn_blocking(move || work(&keys));
         done.await

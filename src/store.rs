@@ -18,6 +18,7 @@ mod erasure;
 mod error;
 mod group;
 mod kept;
+mod known;
 mod once;
 mod open;
 mod partitions;
@@ -44,6 +45,7 @@ pub use enrolment::{
 pub use erasure::{Erase, Erased, Erasure};
 pub use error::StoreError;
 pub use kept::{Kept, KeptAttempts, KeptReview};
+pub use known::{Known, Question};
 pub use once::{Once, OnceOutcome};
 pub use open::{Location, Settings};
 pub use requests::{Claim, RequestKey, Stored};
@@ -69,6 +71,9 @@ pub trait Store: Send + Sync {
     /// Commits a decision: claims its request id, counts its attempt, and writes its entry, its
     /// case for review and its reply.
     async fn commit(&self, decision: DecisionRecord) -> Result<CommitOutcome, StoreError>;
+
+    /// What a verification asks before it compares.
+    async fn known(&self, question: &Question) -> Result<Known, StoreError>;
 
     /// What was answered to a request before; none when it is new.
     async fn stored(
@@ -171,9 +176,6 @@ pub trait Store: Send + Sync {
         &self,
         once: Once<WithdrawConsent>,
     ) -> Result<OnceOutcome<u64>, StoreError>;
-
-    /// How a consent stands that a verification is to rest on.
-    async fn consent_standing(&self, consent: &Consent) -> Result<Standing, StoreError>;
 
     /// All consents of a subject, oldest first.
     async fn consents(&self, subject: SubjectHash) -> Result<Vec<Consent>, StoreError>;

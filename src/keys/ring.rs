@@ -200,6 +200,12 @@ impl KeyRing {
         self.nik.body_digest(parts)
     }
 
+    /// Whether no master key is behind another machine.
+    #[must_use]
+    pub fn are_at_hand(&self) -> bool {
+        self.masters.values().all(|master| master.is_at_hand())
+    }
+
     /// Whether a master key of this id is at hand.
     #[must_use]
     pub fn has_master_key(&self, id: &KeyId) -> bool {

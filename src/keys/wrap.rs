@@ -90,10 +90,16 @@ pub enum WrapError {
 /// A master key, wherever it is: at hand ([`LocalWrapper`]), in a key service or in a hardware
 /// security module.
 ///
-/// A call may take as long as the service behind it: off the threads of an async runtime.
+/// A call may take as long as the service behind it, unless the key is at hand: off the threads of
+/// an async runtime.
 pub trait KeyWrapper: Send + Sync + std::fmt::Debug {
     /// Its name, stored beside what it wrapped.
     fn id(&self) -> &KeyId;
+
+    /// Whether it answers by itself, so that nobody waits for another machine.
+    fn is_at_hand(&self) -> bool {
+        false
+    }
 
     /// Wraps `key`, bound to `associated`.
     ///
@@ -138,6 +144,10 @@ impl LocalWrapper {
 impl KeyWrapper for LocalWrapper {
     fn id(&self) -> &KeyId {
         &self.id
+    }
+
+    fn is_at_hand(&self) -> bool {
+        true
     }
 
     fn wrap(&self, key: &SubjectKey, associated: &[u8]) -> Result<Vec<u8>, WrapError> {

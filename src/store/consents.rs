@@ -6,7 +6,7 @@ use super::chain::{Position, Write};
 use super::error::StoreError;
 use super::group::Change;
 use super::once::Counted;
-use super::sql::{Pool, Row, Value, values};
+use super::sql::{Pool, Row, Statement, values};
 use crate::audit::Entry;
 use crate::subject::SubjectHash;
 
@@ -128,18 +128,21 @@ const STANDING: &str = "SELECT
     (SELECT COUNT(*) FROM consents WHERE subject = $1 AND id = $2
         AND NOT (granted_us = $3 AND legal_basis = $4 AND notice_version = $5 AND purpose = $6))";
 
-fn standing_values(consent: &Consent) -> Vec<Value> {
-    values![
+/// Asks how a consent stands that a verification is to rest on.
+pub(super) fn asking(consent: &Consent) -> Statement {
+    let values = values![
         consent.subject,
         &consent.id,
         consent.granted_us,
         &consent.legal_basis,
         &consent.notice_version,
         &consent.purpose,
-    ]
+    ];
+    Statement::new(STANDING, values)
 }
 
-fn standing_of(row: &Row) -> Result<Standing, StoreError> {
+/// The answer to [`asking`].
+pub(super) fn standing_of(row: &Row) -> Result<Standing, StoreError> {
     Ok(match (row.count(0)?, row.count(1)?) {
         (0, 0) => Standing::Holds,
         (0, _) => Standing::Other,
@@ -147,19 +150,14 @@ fn standing_of(row: &Row) -> Result<Standing, StoreError> {
     })
 }
 
-/// How a consent stands that a verification is to rest on.
-pub(super) async fn standing(pool: &Pool, consent: &Consent) -> Result<Standing, StoreError> {
-    let row = pool.row(STANDING, standing_values(consent)).await?;
-    standing_of(&row.ok_or(StoreError::Conflict)?)
-}
-
 /// Records the consent that a decision rests on. False when it does not hold. A later attempt sends
 /// the same consent, maybe from another counter.
 pub(super) async fn record(consent: &Consent, write: &mut Write) -> Result<bool, StoreError> {
     // First, so that a withdrawal at the same time waits for this transaction or is seen by it.
     let is_new = insert(consent, write).await?;
-    let row = write.row(STANDING, standing_values(consent)).await?;
-    let holds = standing_of(&row.ok_or(StoreError::Conflict)?)? == Standing::Holds;
+    let Statement { sql, values } = asking(consent);
+    let row = write.row(sql, values).await?;
+    let holds = standing_of(&row.ok_or_else(StoreError::no_row)?)? == Standing::Holds;
     if is_new && !holds {
         const REMOVE: &str = "DELETE FROM consents WHERE subject = $1 AND id = $2";
         write

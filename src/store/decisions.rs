@@ -8,7 +8,7 @@ use super::error::StoreError;
 use super::group::Change;
 use super::requests::{Claim, RequestKey, Stored};
 use super::reviews::{self, NewReview};
-use super::sql::{Pool, values};
+use super::sql::{Pool, Row, Statement, values};
 use crate::audit::Entry;
 use crate::subject::SubjectHash;
 
@@ -227,6 +227,24 @@ impl Change for Redemption {
     }
 }
 
+/// Asks for the comparisons counted for a session, and for a subject on a day: one row, always.
+pub(super) fn asking_attempts(session: &str, subject: SubjectHash, day: i64) -> Statement {
+    const SELECT: &str = "SELECT
+        COALESCE((SELECT attempts FROM session_attempts WHERE session = $1), 0),
+        COALESCE((SELECT attempts FROM subject_attempts WHERE subject = $2 AND day = $3), 0)";
+    Statement::new(SELECT, values![session, subject, day])
+}
+
+impl Attempts {
+    /// The answer to [`asking_attempts`].
+    pub(super) fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            session: row.count(0)?,
+            day: row.count(1)?,
+        })
+    }
+}
+
 /// Comparisons counted for a session, and for a subject on a day.
 pub(super) async fn attempts(
     pool: &Pool,
@@ -234,14 +252,7 @@ pub(super) async fn attempts(
     subject: SubjectHash,
     day: i64,
 ) -> Result<Attempts, StoreError> {
-    const SELECT: &str = "SELECT
-        COALESCE((SELECT attempts FROM session_attempts WHERE session = $1), 0),
-        COALESCE((SELECT attempts FROM subject_attempts WHERE subject = $2 AND day = $3), 0)";
-    let row = pool.row(SELECT, values![session, subject, day]).await?;
-    row.map_or(Ok(Attempts::default()), |row| {
-        Ok(Attempts {
-            session: row.count(0)?,
-            day: row.count(1)?,
-        })
-    })
+    let Statement { sql, values } = asking_attempts(session, subject, day);
+    let row = pool.row(sql, values).await?;
+    Attempts::read(&row.ok_or_else(StoreError::no_row)?)
 }

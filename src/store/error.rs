@@ -90,6 +90,11 @@ impl StoreError {
         Self::Schema("it is newer: start the padan that made it, or a newer one".to_owned())
     }
 
+    /// A statement returned nothing that always returns a row.
+    pub(super) fn no_row() -> Self {
+        Self::Internal("no row".to_owned())
+    }
+
     /// A column that does not hold what padan writes there.
     pub(super) fn column(name: &str) -> Self {
         Self::Damaged(format!("column {name} holds what padan never writes"))

@@ -2,7 +2,7 @@
 
 use super::chain::Write;
 use super::error::StoreError;
-use super::sql::{Pool, values};
+use super::sql::{Pool, Row, Statement, values};
 use crate::audit::Text;
 
 /// A caller's id of a request: two callers may use the same id.
@@ -48,18 +48,23 @@ pub enum Stored {
 }
 
 impl Stored {
-    fn new(found: &[u8], asked: &[u8; 32], reply: Vec<u8>) -> Self {
+    /// The answer to [`asking`], for a body of this digest.
+    pub(super) fn read(row: &Row, asked: &[u8; 32]) -> Result<Self, StoreError> {
         // A digest of a body the caller sent: nothing secret is compared.
-        if found == asked {
-            Self::Reply(reply)
+        Ok(if row.bytes(0)? == asked {
+            Self::Reply(row.bytes(1)?)
         } else {
             Self::OtherBody
-        }
+        })
     }
 }
 
-const SELECT: &str =
-    "SELECT body_digest, reply FROM requests WHERE caller = $1 AND request_id = $2";
+/// Asks for what is stored under a request's id: no row when it is free.
+pub(super) fn asking(request: &RequestKey) -> Statement {
+    const SELECT: &str =
+        "SELECT body_digest, reply FROM requests WHERE caller = $1 AND request_id = $2";
+    Statement::new(SELECT, values![&request.caller, &request.id])
+}
 
 impl Claim {
     /// Takes the request's id, or returns what is stored under it. Of two replicas with the same id
@@ -73,11 +78,11 @@ impl Claim {
         if write.execute(CLAIM, values).await? == 1 {
             return Ok(None);
         }
-        let row = write.row(SELECT, values![caller, id]).await?;
+        let Statement { sql, values } = asking(&self.request);
+        let row = write.row(sql, values).await?;
         // Deleted between the two statements, because it was old: the next try claims it.
         let row = row.ok_or(StoreError::Conflict)?;
-        let stored = Stored::new(&row.bytes(0)?, &self.body_digest, row.bytes(1)?);
-        Ok(Some(stored))
+        Stored::read(&row, &self.body_digest).map(Some)
     }
 
     /// Gives the id back: the request was not answered.
@@ -107,13 +112,7 @@ pub(super) async fn stored(
     request: &RequestKey,
     body_digest: &[u8; 32],
 ) -> Result<Option<Stored>, StoreError> {
-    let values = values![&request.caller, &request.id];
-    let Some(row) = pool.row(SELECT, values).await? else {
-        return Ok(None);
-    };
-    Ok(Some(Stored::new(
-        &row.bytes(0)?,
-        body_digest,
-        row.bytes(1)?,
-    )))
+    let Statement { sql, values } = asking(request);
+    let row = pool.row(sql, values).await?;
+    row.map(|row| Stored::read(&row, body_digest)).transpose()
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::consents::{self, Consent, GrantConsent, Granted, Standing, WithdrawConsent};
+use super::consents::{self, Consent, GrantConsent, Granted, WithdrawConsent};
 use super::decisions::{self, Attempts, CommitOutcome, DecisionRecord, RedeemOutcome, Redemption};
 use super::enrolment::{
     Announce, Changed, DeleteReferences, Deleted, Note, PutReference, ReplaceKey, SetBlocked,
@@ -10,6 +10,7 @@ use super::enrolment::{
 use super::erasure::{self, Erase, Erased, Erasure};
 use super::group::{Change, Group};
 use super::kept::{self, Kept};
+use super::known::{self, Known, Question};
 use super::once::{Once, OnceOutcome};
 use super::partitions::Months;
 use super::requests::{self, RequestKey, Stored};
@@ -109,6 +110,10 @@ impl Change for Advance {
 impl Store for SqlStore {
     async fn commit(&self, decision: DecisionRecord) -> Result<CommitOutcome, StoreError> {
         self.group.submit(decision).await
+    }
+
+    async fn known(&self, question: &Question) -> Result<Known, StoreError> {
+        known::known(&self.pool, question).await
     }
 
     async fn stored(
@@ -241,10 +246,6 @@ impl Store for SqlStore {
         once: Once<WithdrawConsent>,
     ) -> Result<OnceOutcome<u64>, StoreError> {
         self.group.submit(once).await
-    }
-
-    async fn consent_standing(&self, consent: &Consent) -> Result<Standing, StoreError> {
-        consents::standing(&self.pool, consent).await
     }
 
     async fn consents(&self, subject: SubjectHash) -> Result<Vec<Consent>, StoreError> {

@@ -15,7 +15,7 @@ use rusqlite_migration::{M, MigrationDefinitionError, Migrations};
 use tokio::sync::{OwnedMappedMutexGuard, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::error::StoreError;
-use super::sql::{Row, Value};
+use super::sql::{Row, Statement, Value};
 
 /// Says that a file is padan's, in the header that `file` reads: "pada".
 const APPLICATION_ID: i32 = 0x7061_6461;
@@ -71,21 +71,23 @@ impl Sqlite {
         })
     }
 
-    /// All rows of a reading statement.
-    pub async fn rows(
+    /// All rows of each of some reading statements.
+    pub async fn rows<const N: usize>(
         &self,
-        sql: &'static str,
-        values: Vec<Value>,
-    ) -> Result<Vec<Row>, StoreError> {
+        statements: [Statement; N],
+    ) -> Result<[Vec<Row>; N], StoreError> {
         let permit = self.readers.permit().await?;
         let readers = Arc::clone(&self.readers);
         let read = move || {
             let connection = readers.take()?;
-            // After an error the connection is not used again.
-            let done = run(&connection, sql, &values)?;
+            let mut all = [const { Vec::new() }; N];
+            for (rows, Statement { sql, values }) in all.iter_mut().zip(statements) {
+                // After an error the connection is not used again.
+                *rows = run(&connection, sql, &values)?.rows;
+            }
             readers.idle().push(connection);
             drop(permit);
-            Ok(done.rows)
+            Ok(all)
         };
         blocking(read).await
     }
@@ -117,7 +119,7 @@ impl Sqlite {
             // another checkpoint, such as a backup's.
             let checkpoint = move || {
                 let done = run(&writer, "PRAGMA wal_checkpoint(TRUNCATE)", &[])?;
-                let row = done.rows.first().ok_or_else(no_row)?;
+                let row = done.rows.first().ok_or_else(StoreError::no_row)?;
                 // The first column: whether it was kept from ending.
                 Ok(row.int(0)? == 0)
             };
@@ -329,10 +331,6 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         ) => StoreError::newer_schema(),
         error => StoreError::Schema(error.to_string()),
     })
-}
-
-fn no_row() -> StoreError {
-    StoreError::Internal("no row".to_owned())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::chain::Write;
 use super::error::StoreError;
 use super::group::Change;
-use super::sql::{Pool, Row, values};
+use super::sql::{Pool, Row, Statement, values};
 use crate::audit::Entry;
 use crate::subject::SubjectHash;
 
@@ -153,19 +153,31 @@ pub(super) async fn read(
     subject: SubjectHash,
     contract_id: &str,
 ) -> Result<Option<(Subject, Option<Reference>)>, StoreError> {
+    let Statement { sql, values } = asking(subject, contract_id);
+    let row = pool.row(sql, values).await?;
+    row.map(|row| found(&row, contract_id)).transpose()
+}
+
+/// Asks for a subject, and its reference of one contract: no row when there is no such subject.
+pub(super) fn asking(subject: SubjectHash, contract_id: &str) -> Statement {
     const READ: &str = "SELECT s.status, s.version, s.wrapped_key, s.master_key, s.keyed_us,
         r.row_version, r.nonce, r.ciphertext, r.captured_on, r.source, r.quality, r.created_us
         FROM subjects s LEFT JOIN face_references r
         ON r.subject = s.subject AND r.contract_id = $2 WHERE s.subject = $1";
-    let Some(row) = pool.row(READ, values![subject, contract_id]).await? else {
-        return Ok(None);
-    };
-    let found = subject_of(&row)?;
+    Statement::new(READ, values![subject, contract_id])
+}
+
+/// The answer to [`asking`].
+pub(super) fn found(
+    row: &Row,
+    contract_id: &str,
+) -> Result<(Subject, Option<Reference>), StoreError> {
+    let subject = subject_of(row)?;
     if row.int_or_null(5)?.is_none() {
-        return Ok(Some((found, None)));
+        return Ok((subject, None));
     }
-    let reference = reference_of(&row, contract_id.to_owned(), 5)?;
-    Ok(Some((found, Some(reference))))
+    let reference = reference_of(row, contract_id.to_owned(), 5)?;
+    Ok((subject, Some(reference)))
 }
 
 /// All references of a subject.

@@ -29,6 +29,7 @@ use tonic::{Request, Status};
 
 use crate::enrolled::{MAN, WOMAN, subject_of};
 use crate::store::{Home, name, on_both};
+use crate::support::records::enrolled;
 use crate::support::{bad_fields, config, jpeg, portrait, sample};
 
 on_both![
@@ -105,7 +106,7 @@ impl Desk {
 
     pub async fn enrolled(&self, nik: &str) -> Enrolled {
         let subject = subject_of(&self.records, nik);
-        let enrolled = self.records.enrolled(subject, &served()).await;
+        let enrolled = enrolled(&self.records, subject, &served()).await;
         enrolled.expect("opens")
     }
 
@@ -358,7 +359,7 @@ async fn a_template_of_another_contract_is_kept_and_not_served(home: &Home) {
     assert_eq!(status.model_contract_id, "another:1");
     let subject = subject_of(&desk.records, WOMAN);
     let contract = ContractId::new("another:1");
-    let other = desk.records.enrolled(subject, &contract);
+    let other = enrolled(&desk.records, subject, &contract);
     assert!(matches!(other.await, Ok(Enrolled::Reference(_))));
     // One of the served contract joins it.
     assert_eq!(

@@ -24,6 +24,7 @@ use crate::people::{
 };
 use crate::store::{Home, on_both};
 use crate::support::TestFolder;
+use crate::support::records::enrolled;
 
 on_both!(
     a_withdrawn_consent_holds_no_more,
@@ -85,7 +86,7 @@ impl Bureau {
 
     async fn enrolled(&self, person: usize) -> Enrolled {
         let contract = ContractId::new(CONTRACT);
-        let found = self.records.enrolled(self.hash(person), &contract).await;
+        let found = enrolled(&self.records, self.hash(person), &contract).await;
         found.expect("readable")
     }
 

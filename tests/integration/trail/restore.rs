@@ -19,6 +19,7 @@ use super::tampering::unlock;
 use super::{Scene, WHOLE};
 use crate::people::{CONTRACT, enrol};
 use crate::store::{Home, name, on_both, subject};
+use crate::support::records::enrolled;
 use crate::support::{padan, run};
 
 on_both!(
@@ -113,7 +114,7 @@ async fn an_old_backup_is_accepted_under_a_new_name(home: &Home) {
     };
     assert_eq!(replayed.expect("replays"), once);
     let contract = ContractId::new(CONTRACT);
-    let enrolled = scene.records.enrolled(subject(7), &contract).await;
+    let enrolled = enrolled(&scene.records, subject(7), &contract).await;
     assert!(matches!(enrolled.expect("readable"), Enrolled::Nothing));
 
     let restored = backup.accept().await.expect("is accepted");

@@ -1,5 +1,7 @@
 -- Times are microseconds since 1970, UTC. A subject is the keyed hash of a NIK, never the NIK.
 
+-- Tables of small rows have no row id: their key is then no second tree to write to.
+
 CREATE TABLE meta (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
@@ -44,7 +46,7 @@ CREATE TABLE consents (
     granted_us INTEGER NOT NULL,
     withdrawn_us INTEGER,
     PRIMARY KEY (subject, id)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- Reaches consents that were given before it, also those that padan learns of later.
 CREATE TABLE consent_withdrawals (
@@ -53,13 +55,13 @@ CREATE TABLE consent_withdrawals (
     consent_id TEXT NOT NULL,
     at_us INTEGER NOT NULL,
     PRIMARY KEY (subject, consent_id)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE session_attempts (
     session TEXT PRIMARY KEY,
     attempts INTEGER NOT NULL,
     updated_us INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX session_attempts_updated ON session_attempts (updated_us);
 
 CREATE TABLE subject_attempts (
@@ -67,7 +69,7 @@ CREATE TABLE subject_attempts (
     day INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
     PRIMARY KEY (subject, day)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX subject_attempts_day ON subject_attempts (day);
 
 CREATE TABLE requests (
@@ -77,7 +79,7 @@ CREATE TABLE requests (
     reply BLOB NOT NULL,
     created_us INTEGER NOT NULL,
     PRIMARY KEY (caller, request_id)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX requests_created ON requests (created_us);
 
 CREATE TABLE reviews (
@@ -109,7 +111,7 @@ CREATE INDEX reviews_created ON reviews (created_us);
 CREATE TABLE token_uses (
     nonce BLOB PRIMARY KEY CHECK (length(nonce) = 16),
     expiry_us INTEGER NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX token_uses_expiry ON token_uses (expiry_us);
 
 -- The head of each writer's chain.
@@ -117,7 +119,7 @@ CREATE TABLE writers (
     writer TEXT PRIMARY KEY,
     sequence INTEGER NOT NULL,
     hash BLOB NOT NULL CHECK (length(hash) = 32)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE audit_entries (
     writer TEXT NOT NULL,
