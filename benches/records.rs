@@ -1,12 +1,13 @@
 //! What a stored reference costs: the same probes against a template in memory and against the
 //! reference of a subject, with consent, attempts, a signed result and a durable entry. The two
-//! take turns, so that what the machine's neighbours do hits both.
+//! take turns, many callers from time to time and a single one call by call, so that what the
+//! machine's neighbours do hits both.
 
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::support::drive::closed;
+use super::support::drive::{closed, in_turns};
 use super::support::models::Models;
 use super::support::report::{Report, number, table};
 use super::support::server::{BenchServer, Caller, Kind};
@@ -79,10 +80,10 @@ async fn measure(models: &Models, time: Duration) -> [Figures; 2] {
             let saturation = closed(callers.clone(), time).await.assert_sound();
             figures.saturation.push(saturation.throughput());
         }
-        for (figures, callers) in figures.iter_mut().zip(&callers) {
-            let one: Vec<Caller> = callers.iter().take(1).cloned().collect();
-            let unloaded = closed(one, time).await.assert_sound();
-            figures.latency.push(unloaded.latency(0.5));
+        let first = |callers: &Vec<Caller>| callers.first().expect("a caller").clone();
+        let unloaded = in_turns(callers.each_ref().map(first), 2 * time).await;
+        for (figures, unloaded) in figures.iter_mut().zip(unloaded) {
+            figures.latency.push(unloaded.assert_sound().latency(0.5));
         }
     }
     figures

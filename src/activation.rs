@@ -263,7 +263,10 @@ impl Activation {
         };
         let left = self.attempts_left(known.attempts);
         if left == 0 {
-            return ended(ReasonCode::AttemptsExceeded);
+            return Ok(Progress {
+                left: Some(0),
+                ..Progress::ended(Some(subject), ReasonCode::AttemptsExceeded)
+            });
         }
         let task = VerifyTask {
             probe: ask.probe.clone(),
@@ -294,7 +297,7 @@ impl Activation {
             .min(left(self.limits.day_attempts_max, made.day))
     }
 
-    /// None: what the decision rests on changed meanwhile.
+    /// None: what the decision rests on changed meanwhile, or others made the last attempts.
     async fn commit(
         &self,
         ask: &Ask,
@@ -305,19 +308,12 @@ impl Activation {
         let prepared = record::prepare(&self.records, &self.limits, ask, policy, now, &progress)?;
         let reply = match self.records.store().commit(prepared.record).await? {
             CommitOutcome::Committed(_) => prepared.reply,
-            // The comparison is told to nobody: it was one too many.
-            CommitOutcome::AttemptsExceeded(_) => {
-                return Ok(Some(Answer {
-                    reply: prepared.exceeded.unwrap_or(prepared.reply),
-                    verification: None,
-                    is_repeated: false,
-                }));
-            }
             CommitOutcome::Repeated(sealed) => {
                 return self.open_repeated(ask, &sealed).await.map(Some);
             }
             CommitOutcome::OtherBody => return Err(ActivationError::OtherBody),
-            CommitOutcome::Stale => return Ok(None),
+            // The comparison is told to nobody: it was one too many, or of what is not so any more.
+            CommitOutcome::AttemptsExceeded | CommitOutcome::Stale => return Ok(None),
         };
         Ok(Some(Answer {
             reply,

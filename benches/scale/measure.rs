@@ -166,11 +166,6 @@ fn enrolment(subject: SubjectHash) -> PutReference {
 
 fn decision(subject: SubjectHash) -> DecisionRecord {
     let id = subject.to_string();
-    let effects = || Effects {
-        entry: entry(subject, Event::Verification),
-        reply: vec![7; 700],
-        review: None,
-    };
     DecisionRecord {
         request: RequestKey {
             caller: "backend".to_owned(),
@@ -184,10 +179,13 @@ fn decision(subject: SubjectHash) -> DecisionRecord {
             subject,
             day: 20_000,
             day_max: 5,
-            exceeded: effects(),
         }),
         consent: None,
         opened: None,
-        effects: effects(),
+        effects: Effects {
+            entry: entry(subject, Event::Verification),
+            reply: vec![7; 700],
+            review: None,
+        },
     }
 }

@@ -76,6 +76,23 @@ pub async fn closed<C: Call>(callers: Vec<C>, time: Duration) -> Answers {
     finish(tasks, &all, started).await
 }
 
+/// Two callers that take turns call by call, so that whatever happens to the machine happens to
+/// both.
+pub async fn in_turns<C: Call>(mut callers: [C; 2], time: Duration) -> [Answers; 2] {
+    let mut answers = [Answers::default(), Answers::default()];
+    let started = Instant::now();
+    while started.elapsed() < time {
+        for (caller, answers) in callers.iter_mut().zip(&mut answers) {
+            let since = Instant::now();
+            answers.add(since, caller.call().await);
+        }
+    }
+    for answers in &mut answers {
+        answers.seconds = started.elapsed().as_secs_f64();
+    }
+    answers
+}
+
 /// Calls at random moments, `rate` a second on average (Poisson), for `time`, over `callers` in
 /// turn. Time counts from the moment a call was due, so that a late driver hides nothing.
 pub async fn open<C: Call>(callers: &[C], rate: f64, time: Duration) -> Answers {

@@ -20,8 +20,6 @@ use crate::token::{self, Claims};
 pub(super) struct Prepared {
     pub record: DecisionRecord,
     pub reply: Reply,
-    /// Told instead when no attempt was left.
-    pub exceeded: Option<Reply>,
 }
 
 pub(super) fn prepare(
@@ -40,27 +38,16 @@ pub(super) fn prepare(
         now,
         progress,
     };
-    let (reply, effects) = maker.effects(&progress.verdict, maker.similarity())?;
-    let mut exceeded = None;
-    let mut attempt = None;
+    let (reply, effects) = maker.effects()?;
     // Only a comparison is an attempt: what ended before it costs none.
-    if let (Some(_), Some(subject)) = (maker.similarity(), progress.subject) {
-        let verdict = Verdict {
-            decision: ReasonCode::AttemptsExceeded.decision(),
-            reasons: vec![ReasonCode::AttemptsExceeded],
-        };
-        let (mut reply, effects) = maker.effects(&verdict, None)?;
-        reply.attempts_left = Some(0);
-        exceeded = Some(reply);
-        attempt = Some(Attempt {
-            session: session_key(ask),
-            session_max: limits.session_attempts_max,
-            subject,
-            day: limits.day(now),
-            day_max: limits.day_attempts_max,
-            exceeded: effects,
-        });
-    }
+    let compared = progress.subject.filter(|_| maker.similarity().is_some());
+    let attempt = compared.map(|subject| Attempt {
+        session: session_key(ask),
+        session_max: limits.session_attempts_max,
+        subject,
+        day: limits.day(now),
+        day_max: limits.day_attempts_max,
+    });
     let record = DecisionRecord {
         request: request_key(ask),
         body_digest: ask.body_digest,
@@ -73,11 +60,7 @@ pub(super) fn prepare(
             .map(|reference| reference.keyed_us),
         effects,
     };
-    Ok(Prepared {
-        record,
-        reply,
-        exceeded,
-    })
+    Ok(Prepared { record, reply })
 }
 
 /// All that is known of one decision.
@@ -96,11 +79,8 @@ impl Maker<'_> {
     }
 
     /// The reply, and what goes into the store with it.
-    fn effects(
-        &self,
-        verdict: &Verdict,
-        similarity: Option<crate::compare::Similarity>,
-    ) -> Result<(Reply, Effects), ActivationError> {
+    fn effects(&self) -> Result<(Reply, Effects), ActivationError> {
+        let (verdict, similarity) = (&self.progress.verdict, self.similarity());
         let mut reply = Reply::new(verdict.decision, verdict.reasons.clone(), self.policy);
         reply.similarity = similarity.map(crate::compare::Similarity::value);
         let used = u32::from(similarity.is_some());

@@ -150,21 +150,41 @@ pub(super) fn standing_of(row: &Row) -> Result<Standing, StoreError> {
     })
 }
 
-/// Records the consent that a decision rests on. False when it does not hold. A later attempt sends
-/// the same consent, maybe from another counter.
-pub(super) async fn record(consent: &Consent, write: &mut Write) -> Result<bool, StoreError> {
+/// What came of recording a consent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recorded {
+    /// It is recorded now.
+    Now,
+    /// It was recorded before: a later attempt sends the same consent, maybe from another counter.
+    Before,
+    /// It does not hold, and nothing is recorded of it.
+    DoesNotHold,
+}
+
+/// Records the consent that a decision rests on.
+pub(super) async fn record(consent: &Consent, write: &mut Write) -> Result<Recorded, StoreError> {
     // First, so that a withdrawal at the same time waits for this transaction or is seen by it.
     let is_new = insert(consent, write).await?;
     let Statement { sql, values } = asking(consent);
     let row = write.row(sql, values).await?;
-    let holds = standing_of(&row.ok_or_else(StoreError::no_row)?)? == Standing::Holds;
-    if is_new && !holds {
-        const REMOVE: &str = "DELETE FROM consents WHERE subject = $1 AND id = $2";
-        write
-            .execute(REMOVE, values![consent.subject, &consent.id])
-            .await?;
+    if standing_of(&row.ok_or_else(StoreError::no_row)?)? != Standing::Holds {
+        if is_new {
+            remove(consent, write).await?;
+        }
+        return Ok(Recorded::DoesNotHold);
     }
-    Ok(holds)
+    Ok(if is_new {
+        Recorded::Now
+    } else {
+        Recorded::Before
+    })
+}
+
+/// Takes back what [`record`] recorded in the same transaction.
+pub(super) async fn remove(consent: &Consent, write: &mut Write) -> Result<(), StoreError> {
+    const REMOVE: &str = "DELETE FROM consents WHERE subject = $1 AND id = $2";
+    let values = values![consent.subject, &consent.id];
+    write.execute(REMOVE, values).await.map(drop)
 }
 
 /// A consent to be withdrawn.

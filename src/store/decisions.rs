@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::chain::{Position, Write};
-use super::consents::{self, Consent};
+use super::consents::{self, Consent, Recorded};
 use super::error::StoreError;
 use super::group::Change;
 use super::requests::{Claim, RequestKey, Stored};
@@ -23,7 +23,7 @@ pub struct Effects {
     pub review: Option<NewReview>,
 }
 
-/// A comparison to be counted, and what happens instead of the decision when none is left.
+/// A comparison to be counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// The session, by a name of its own among all callers'.
@@ -36,8 +36,6 @@ pub struct Attempt {
     pub day: i64,
     /// Comparisons of a subject a day at most.
     pub day_max: u32,
-    /// Committed instead when a limit was reached; nothing is counted then.
-    pub exceeded: Effects,
 }
 
 /// A decision to be committed.
@@ -65,8 +63,8 @@ pub struct DecisionRecord {
 pub enum CommitOutcome {
     /// It is durable, with its entry there.
     Committed(Position),
-    /// A limit of attempts was reached: [`Attempt::exceeded`] is durable instead.
-    AttemptsExceeded(Position),
+    /// A limit of attempts was reached. Nothing was written or counted: decide without comparing.
+    AttemptsExceeded,
     /// The same request was answered before: that is its sealed reply. Nothing was written.
     Repeated(Vec<u8>),
     /// The id was used for another body. Nothing was written.
@@ -109,18 +107,36 @@ pub enum RedeemOutcome {
 }
 
 impl DecisionRecord {
-    /// Whether what was read of the subject and of the consent still holds; it then does until the
-    /// end of the transaction.
-    async fn still_stands(&self, write: &mut Write) -> Result<bool, StoreError> {
-        if let (Some(subject), Some(keyed_us)) = (self.subject(), self.opened)
-            && !write.holds_active(subject, keyed_us).await?
-        {
-            return Ok(false);
+    /// Whether what was read of the subject still holds; it then does until the end of the
+    /// transaction.
+    async fn subject_stands(&self, write: &mut Write) -> Result<bool, StoreError> {
+        match (self.subject(), self.opened) {
+            (Some(subject), Some(keyed_us)) => write.holds_active(subject, keyed_us).await,
+            _ => Ok(true),
         }
-        match &self.consent {
-            Some(consent) => consents::record(consent, write).await,
-            None => Ok(true),
+    }
+
+    /// Records the consent and counts the attempt, both or neither. What keeps it from that is
+    /// returned.
+    async fn use_up(&self, write: &mut Write) -> Result<Option<CommitOutcome>, StoreError> {
+        let recorded = match &self.consent {
+            Some(consent) => consents::record(consent, write).await?,
+            None => Recorded::Before,
+        };
+        if recorded == Recorded::DoesNotHold {
+            return Ok(Some(CommitOutcome::Stale));
         }
+        let counted = match &self.attempt {
+            Some(attempt) => count(attempt, self.at_us, write).await?,
+            None => true,
+        };
+        if counted {
+            return Ok(None);
+        }
+        if let (Recorded::Now, Some(consent)) = (recorded, &self.consent) {
+            consents::remove(consent, write).await?;
+        }
+        Ok(Some(CommitOutcome::AttemptsExceeded))
     }
 
     fn claim(&self) -> Claim {
@@ -149,16 +165,14 @@ impl Change for DecisionRecord {
                 Stored::OtherBody => CommitOutcome::OtherBody,
             });
         }
-        if !self.still_stands(write).await? {
+        let hindered = if self.subject_stands(write).await? {
+            self.use_up(write).await?
+        } else {
+            Some(CommitOutcome::Stale)
+        };
+        if let Some(outcome) = hindered {
             claim.give_back(write).await?;
-            return Ok(CommitOutcome::Stale);
-        }
-        if let Some(attempt) = &self.attempt
-            && !count(attempt, self.at_us, write).await?
-        {
-            claim.answer(&attempt.exceeded.reply, write).await?;
-            let position = leave(&attempt.exceeded, &self.request, write).await?;
-            return Ok(CommitOutcome::AttemptsExceeded(position));
+            return Ok(outcome);
         }
         let position = leave(&self.effects, &self.request, write).await?;
         Ok(CommitOutcome::Committed(position))

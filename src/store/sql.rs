@@ -188,7 +188,7 @@ impl Pool {
         statements: [Statement; 4],
     ) -> Result<[Option<Row>; 4], StoreError> {
         if let Self::Sqlite(sqlite) = self {
-            return Ok(sqlite.rows(statements).await?.map(first));
+            return Ok(sqlite.few_rows(statements).await?.map(first));
         }
         let [a, b, c, d] = statements.map(|asked| self.row(asked.sql, asked.values));
         let (a, b, c, d) = tokio::try_join!(a, b, c, d)?;

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rusqlite::types::{ToSqlOutput, Value as Held, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql};
 use rusqlite_migration::{M, MigrationDefinitionError, Migrations};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedMappedMutexGuard, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::error::StoreError;
@@ -71,7 +72,26 @@ impl Sqlite {
         })
     }
 
-    /// All rows of each of some reading statements.
+    /// All rows of each of some reading statements, of a few rows each, as of one moment.
+    ///
+    /// On the writer's connection when that is free: its cache has the pages that were written
+    /// last, and a reader's is empty after each write.
+    pub async fn few_rows<const N: usize>(
+        &self,
+        statements: [Statement; N],
+    ) -> Result<[Vec<Row>; N], StoreError> {
+        let writer = Arc::clone(&self.writer).try_lock_owned();
+        let Some(writer) = writer.ok().filter(|writer| writer.is_some()) else {
+            return self.rows(statements).await;
+        };
+        blocking(move || {
+            let writer = writer.as_ref().ok_or(StoreError::Closed)?;
+            Ok(read_all(writer, statements)?)
+        })
+        .await
+    }
+
+    /// All rows of each of some reading statements, as of one moment.
     pub async fn rows<const N: usize>(
         &self,
         statements: [Statement; N],
@@ -80,11 +100,8 @@ impl Sqlite {
         let readers = Arc::clone(&self.readers);
         let read = move || {
             let connection = readers.take()?;
-            let mut all = [const { Vec::new() }; N];
-            for (rows, Statement { sql, values }) in all.iter_mut().zip(statements) {
-                // After an error the connection is not used again.
-                *rows = run(&connection, sql, &values)?.rows;
-            }
+            // After an error the connection is not used again.
+            let all = read_all(&connection, statements)?;
             readers.idle().push(connection);
             drop(permit);
             Ok(all)
@@ -229,6 +246,24 @@ pub(super) struct Done {
     pub rows: Vec<Row>,
 }
 
+/// Reads with several statements as of one moment.
+fn read_all<const N: usize>(
+    connection: &Connection,
+    statements: [Statement; N],
+) -> rusqlite::Result<[Vec<Row>; N]> {
+    let mut all = [const { Vec::new() }; N];
+    if N > 1 {
+        run(connection, "BEGIN", &[])?;
+    }
+    for (rows, Statement { sql, values }) in all.iter_mut().zip(statements) {
+        *rows = run(connection, sql, &values)?.rows;
+    }
+    if N > 1 {
+        run(connection, "COMMIT", &[])?;
+    }
+    Ok(all)
+}
+
 /// Runs a statement to its end.
 fn run(connection: &Connection, sql: &str, values: &[Value]) -> rusqlite::Result<Done> {
     let mut statement = connection.prepare_cached(sql)?;
@@ -273,6 +308,11 @@ impl ToSql for Value {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
+    if Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
+        // Another thread takes over this one's other tasks, and no way to it and back is waited
+        // for.
+        return tokio::task::block_in_place(work);
+    }
     let done = tokio::task::spawn_blocking(work).await;
     // It panicked, or the runtime ends.
     done.unwrap_or_else(|_| Err(StoreError::Internal("task".to_owned())))

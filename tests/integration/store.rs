@@ -222,11 +222,6 @@ pub fn decision(id: &str, whom: SubjectHash) -> DecisionRecord {
 /// A decision after a comparison: 3 a session, 5 a day.
 pub fn comparison(id: &str, whom: SubjectHash, session: &str) -> DecisionRecord {
     let decision = decision(id, whom);
-    let exceeded = Effects {
-        entry: entry_of("exceeded", whom, &decision.request),
-        reply: b"exceeded".to_vec(),
-        review: Some(review(&format!("review {id}"), whom)),
-    };
     DecisionRecord {
         attempt: Some(Attempt {
             session: session.to_owned(),
@@ -234,7 +229,6 @@ pub fn comparison(id: &str, whom: SubjectHash, session: &str) -> DecisionRecord 
             subject: whom,
             day: 20_779,
             day_max: 5,
-            exceeded,
         }),
         ..decision
     }

@@ -3,6 +3,7 @@
 pub mod batching;
 pub mod postgres;
 mod process;
+pub mod records;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

@@ -14,6 +14,7 @@ on_both!(
     another_body_under_the_same_id_is_told_apart,
     two_callers_may_use_the_same_id,
     a_session_has_three_attempts,
+    a_refused_attempt_leaves_no_consent,
     a_subject_has_five_attempts_a_day,
     a_limit_of_zero_allows_nothing,
     decisions_of_one_moment_share_groups_and_lose_nothing,
@@ -96,16 +97,32 @@ async fn a_session_has_three_attempts(home: &Home) {
     }
     let fourth = comparison("r4", subject(1), "s");
     let outcome = commit(&store, &fourth).await;
-    assert!(matches!(outcome, CommitOutcome::AttemptsExceeded(_)));
-    let decided = intact_chain(&store, "a").await;
-    assert_eq!(decided, ["decided", "decided", "decided", "exceeded"]);
-    // Asked again, it gets what it got, and not the reply it might have got.
-    let reply = commit(&store, &fourth).await;
-    assert_eq!(reply, CommitOutcome::Repeated(b"exceeded".to_vec()));
+    assert_eq!(outcome, CommitOutcome::AttemptsExceeded);
+    assert_eq!(intact_chain(&store, "a").await, ["decided"; 3]);
+    // Nothing was told, so the id is free for what is told instead.
+    assert_eq!(store.stored(&request("r4"), &[1; 32]).await, Ok(None));
     let counted = store.attempts("s", subject(1), 20_779).await;
     assert_eq!(counted, Ok(Attempts { session: 3, day: 3 }));
-    let next = super::evidence::next(&store, "3174", "reviewer").await;
-    assert_eq!(next.expect("is queued").case.id, "review r4");
+}
+
+async fn a_refused_attempt_leaves_no_consent(home: &Home) {
+    let store = home.open("a").await;
+    let with = |id: &str, consent: &str| DecisionRecord {
+        consent: Some(super::evidence::consent(consent)),
+        ..comparison(id, subject(1), "s")
+    };
+    for id in ["r1", "r2", "r3"] {
+        let outcome = commit(&store, &with(id, "first")).await;
+        assert!(matches!(outcome, CommitOutcome::Committed(_)));
+    }
+    // Neither a new one, nor is the one taken away that earlier decisions rest on.
+    for (id, consent) in [("r4", "second"), ("r5", "first")] {
+        let outcome = commit(&store, &with(id, consent)).await;
+        assert_eq!(outcome, CommitOutcome::AttemptsExceeded);
+        let kept = store.consents(subject(1)).await.expect("readable");
+        let ids: Vec<_> = kept.iter().map(|consent| consent.id.as_str()).collect();
+        assert_eq!(ids, ["first"], "{id}");
+    }
 }
 
 async fn a_subject_has_five_attempts_a_day(home: &Home) {
@@ -116,7 +133,7 @@ async fn a_subject_has_five_attempts_a_day(home: &Home) {
         assert!(matches!(outcome, CommitOutcome::Committed(_)));
     }
     let outcome = commit(&store, &comparison("r5", subject(1), "s5")).await;
-    assert!(matches!(outcome, CommitOutcome::AttemptsExceeded(_)));
+    assert!(matches!(outcome, CommitOutcome::AttemptsExceeded));
     // What was refused was not counted for the session either.
     let counted = store.attempts("s5", subject(1), 20_779).await;
     assert_eq!(counted, Ok(Attempts { session: 0, day: 5 }));
@@ -135,7 +152,7 @@ async fn a_limit_of_zero_allows_nothing(home: &Home) {
         let attempt = record.attempt.as_mut().expect("is one");
         (attempt.session_max, attempt.day_max) = (session_max, day_max);
         let outcome = commit(&store, &record).await;
-        assert!(matches!(outcome, CommitOutcome::AttemptsExceeded(_)));
+        assert!(matches!(outcome, CommitOutcome::AttemptsExceeded));
     }
     let counted = store.attempts("s", subject(1), 20_779).await;
     assert_eq!(counted, Ok(Attempts::default()));

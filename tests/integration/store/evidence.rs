@@ -125,7 +125,7 @@ async fn a_case_left_lying_is_free_again(home: &Home) {
     assert_eq!(late, Ok(ReviewOutcome::TakenByOther));
 }
 
-fn consent(id: &str) -> Consent {
+pub fn consent(id: &str) -> Consent {
     Consent {
         id: id.to_owned(),
         subject: subject(1),

@@ -76,7 +76,7 @@ async fn attempts_hold_across_replicas(home: &Home) {
     assert_eq!(committed.count(), 5);
     let exceeded = outcomes
         .iter()
-        .filter(|outcome| matches!(outcome, Ok(CommitOutcome::AttemptsExceeded(_))));
+        .filter(|outcome| matches!(outcome, Ok(CommitOutcome::AttemptsExceeded)));
     assert_eq!(exceeded.count(), 25);
     let mut in_sessions = 0;
     for session in 0..6 {
@@ -90,9 +90,7 @@ async fn attempts_hold_across_replicas(home: &Home) {
     }
     assert_eq!(in_sessions, 5);
     let decided = both_chains(&stores).await;
-    assert_eq!(decided.len(), 30);
-    let counted = decided.iter().filter(|text| *text == "decided");
-    assert_eq!(counted.count(), 5);
+    assert_eq!(decided, ["decided"; 5]);
 }
 
 async fn a_case_goes_to_one_reviewer(home: &Home) {

@@ -11,7 +11,5 @@ pub async fn enrolled(
     contract_id: &ContractId,
 ) -> Result<Enrolled, RecordsError> {
     let found = records.store().subject(subject, contract_id.as_str());
-    records
-        .open_found(subject, found.await?, contract_id)
-        .await
+    records.open_found(subject, found.await?, contract_id).await
 }
