@@ -58,9 +58,9 @@
 //!   (`tests/integration/tidy/promises.rs`).
 //! - Domain modules do not know tonic, prost or ort; only [`model`] says `use ort`
 //!   (`tests/integration/tidy.rs`).
-//! - Only [`store`] knows sqlx (`tests/integration/tidy.rs`). What it answered is durable, with its
-//!   entry in the audit trail (`tests/integration/crash.rs`); what it could not write was not done,
-//!   and can be asked for again (`tests/integration/full_disk.rs`).
+//! - Only [`store`] knows sqlx and rusqlite (`tests/integration/tidy.rs`). What it answered is
+//!   durable, with its entry in the audit trail (`tests/integration/crash.rs`); what it could not
+//!   write was not done, and can be asked for again (`tests/integration/full_disk.rs`).
 //! - Only [`decision`] compares a similarity with a threshold (`tests/integration/tidy.rs`).
 //! - An embedding has unit length (`embed::tests`); scores of two contracts are never compared
 //!   (`compare::tests::two_contracts_never_compare`).

@@ -100,7 +100,9 @@ impl Group {
                 let runtime = Handle::current();
                 let run = move || runtime.block_on(writer.run(waiting));
                 let thread = std::thread::Builder::new().name("padan-store".to_owned());
-                thread.spawn(run).map_err(no_thread)?;
+                thread.spawn(run).map_err(|error| {
+                    StoreError::Unavailable(format!("no thread to write on: {}", error.kind()))
+                })?;
             }
             Pool::Postgres(_) => {
                 tokio::spawn(writer.run(waiting));
@@ -217,8 +219,4 @@ impl Writer {
         }
         write.commit().await
     }
-}
-
-fn no_thread(error: std::io::Error) -> StoreError {
-    StoreError::Unavailable(format!("no thread to write on: {}", error.kind()))
 }

@@ -1,27 +1,24 @@
 //! SQLite: one connection writes, since it has one writer at a time, and some read, which never
 //! wait for it.
 //!
-//! Its calls keep their thread until they end. Those that read run on threads for blocking work;
-//! a transaction runs where it is awaited, which is a thread of the writer's own
-//! ([`super::group`]): no statement of it is a way to another thread and back.
+//! Its calls keep their thread until they end. Those that read let another thread take over the
+//! runtime's work meanwhile; a transaction runs where it is awaited, which is a thread of the
+//! writer's own ([`super::group`]). No statement is a way to another thread and back.
+
+mod connect;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::types::{ToSqlOutput, Value as Held, ValueRef};
-use rusqlite::{Connection, OpenFlags, ToSql};
-use rusqlite_migration::{M, MigrationDefinitionError, Migrations};
+use rusqlite::{Connection, ToSql};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedMappedMutexGuard, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::error::StoreError;
 use super::sql::{Row, Statement, Value};
 
-/// Says that a file is padan's, in the header that `file` reads: "pada".
-const APPLICATION_ID: i32 = 0x7061_6461;
-/// More than there are statements.
-const STATEMENTS_KEPT: usize = 256;
 /// Tries to empty the log.
 const CHECKPOINT_TRIES: u32 = 5;
 /// Between two of them.
@@ -54,10 +51,7 @@ impl Sqlite {
     ///
     /// Also for another program's database.
     pub fn open(path: &Path, readers_max: u32, busy_timeout: Duration) -> Result<Self, StoreError> {
-        make_private(path)?;
-        let mut writer = connect(path, busy_timeout)?;
-        writer.pragma_update(None, "journal_mode", "WAL")?;
-        migrate(&mut writer)?;
+        let writer = connect::first(path, busy_timeout)?;
         let permits = usize::try_from(readers_max).unwrap_or(Semaphore::MAX_PERMITS);
         let readers = Readers {
             path: path.to_owned(),
@@ -191,9 +185,7 @@ impl Readers {
         if let Some(connection) = idle {
             return Ok(connection);
         }
-        let connection = connect(&self.path, self.busy_timeout)?;
-        connection.pragma_update(None, "query_only", true)?;
-        Ok(connection)
+        Ok(connect::reader(&self.path, self.busy_timeout)?)
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
@@ -318,61 +310,6 @@ async fn blocking<T: Send + 'static>(
     done.unwrap_or_else(|_| Err(StoreError::Internal("task".to_owned())))
 }
 
-/// Makes an empty file that only its owner may read; SQLite gives the files beside it the same
-/// rights.
-fn make_private(path: &Path) -> Result<(), StoreError> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let file = std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path);
-    file.map(drop)
-        .map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))
-}
-
-fn connect(path: &Path, busy_timeout: Duration) -> Result<Connection, StoreError> {
-    // A connection is used by one thread at a time.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(busy_timeout)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
-    // An answer means durable, also after a power cut.
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    // A destroyed key must not live on in a free page.
-    connection.pragma_update(None, "secure_delete", true)?;
-    // Sorting must not leave rows in a temporary file.
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
-    Ok(connection)
-}
-
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    const TABLES: &str = "SELECT COUNT(*) FROM sqlite_schema";
-    let application_id: i32 =
-        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    let tables: i64 = connection.query_row(TABLES, [], |row| row.get(0))?;
-    if tables > 0 && application_id != APPLICATION_ID {
-        return Err(StoreError::Schema(
-            "the file is another program's database, or one of padan before its first release: \
-             name another file"
-                .to_owned(),
-        ));
-    }
-    if application_id != APPLICATION_ID {
-        connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-    }
-    let first = include_str!("migrations/sqlite/0001_first.sql");
-    let migrated = Migrations::new(vec![M::up(first)]).to_latest(connection);
-    migrated.map_err(|error| match error {
-        rusqlite_migration::Error::RusqliteError { err, .. } => err.into(),
-        rusqlite_migration::Error::MigrationDefinition(
-            MigrationDefinitionError::DatabaseTooFarAhead,
-        ) => StoreError::newer_schema(),
-        error => StoreError::Schema(error.to_string()),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -381,7 +318,8 @@ mod tests {
     #[test]
     fn a_parameter_is_bound_by_its_number() {
         let connection = Connection::open_in_memory().expect("opens");
-        let read = |sql: &str| run(&connection, sql, &values![7_i64, "b", None::<i64>]);
+        let values = values![7_i64, "b", None::<i64>];
+        let read = |sql: &str| run(&connection, sql, &values);
         let done = read("SELECT $2, $1, $2, $3").expect("runs");
         let row = done.rows.first().expect("a row");
         assert_eq!(row.text(0), Ok("b".to_owned()));

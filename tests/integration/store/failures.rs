@@ -54,6 +54,19 @@ async fn a_schema_that_is_not_padans_is_refused(home: &Home) {
     assert!(matches!(error, StoreError::Schema(_)), "{error}");
 }
 
+#[tokio::test]
+async fn another_programs_database_is_left_as_it_is() {
+    let home = Home::sqlite();
+    home.execute("CREATE TABLE theirs (a)").await.expect("made");
+    let Location::Sqlite(path) = home.settings("a").location else {
+        panic!("is SQLite");
+    };
+    let before = std::fs::read(&path).expect("is there");
+    let error = refusal(&home.settings("a")).await;
+    assert!(matches!(error, StoreError::Schema(_)), "{error}");
+    assert_eq!(std::fs::read(&path).expect("is there"), before);
+}
+
 async fn a_closed_store_says_so(home: &Home) {
     let store = home.open("a").await;
     store.close().await;

@@ -1,3 +1,6 @@
+-- "pada": the file is padan's.
+PRAGMA application_id = 0x70616461;
+
 -- Times are microseconds since 1970, UTC. A subject is the keyed hash of a NIK, never the NIK.
 
 -- Tables of small rows have no row id: their key is then no second tree to write to.
