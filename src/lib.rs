@@ -40,7 +40,7 @@
 //! | [`token`] | signed results that a backend redeems | [`token::check`] |
 //! | [`audit`] | what was decided, hash-chained and signed | [`audit::Entry`], [`audit::verify_export`] |
 //! | [`store`] | subjects, sealed references, decisions, evidence; SQLite or PostgreSQL | [`store::Store`] |
-//! | [`records`] | the store with the keys that open it | [`records::Records::enrolled`] |
+//! | [`records`] | the store with the keys that open it | [`records::Records::open_found`] |
 //! | [`activation`] | a verification by NIK: from consent to a durable decision | [`activation::Activation::verify`] |
 //! | [`trail`] | the trail of a running service: checkpoints, the journal, checks, exports | [`trail::Journal`] |
 //! | [`privacy`] | consents withdrawn, erasure, export of what is kept of one person; receipts | [`privacy::Privacy`] |
