@@ -190,10 +190,15 @@ impl Records {
             return Ok(Enrolled::NotSynced);
         };
         let contract_id = contract_id.clone();
-        let opened = self.with_keys(move |keys| {
-            seal::open_reference(keys, subject, &row, reference, contract_id)
-        });
-        opened.await.map(Enrolled::Reference)
+        let open =
+            move |keys: &KeyRing| seal::open_reference(keys, subject, &row, reference, contract_id);
+        // One record is opened in less time than the way to another thread takes.
+        let opened = if self.keys.are_at_hand() {
+            open(&self.keys)
+        } else {
+            self.with_keys(open).await
+        };
+        opened.map(Enrolled::Reference)
     }
 
     /// The key of `subject`, whatever its status; none when there is no such subject or key.
@@ -221,9 +226,6 @@ impl Records {
         &self,
         work: impl FnOnce(&KeyRing) -> Result<T, RecordsError> + Send + 'static,
     ) -> Result<T, RecordsError> {
-        if self.keys.are_at_hand() {
-            return work(&self.keys);
-        }
         let keys = Arc::clone(&self.keys);
         let done = tokio::task::spawn_blocking(move || work(&keys));
         done.await

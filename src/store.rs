@@ -82,14 +82,6 @@ pub trait Store: Send + Sync {
         body_digest: &[u8; 32],
     ) -> Result<Option<Stored>, StoreError>;
 
-    /// The comparisons counted so far. Only [`Self::commit`] holds the limits.
-    async fn attempts(
-        &self,
-        session: &str,
-        subject: SubjectHash,
-        day: i64,
-    ) -> Result<Attempts, StoreError>;
-
     /// Uses a result token up, once.
     async fn redeem(&self, redemption: Redemption) -> Result<RedeemOutcome, StoreError>;
 

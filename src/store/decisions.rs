@@ -8,7 +8,7 @@ use super::error::StoreError;
 use super::group::Change;
 use super::requests::{Claim, RequestKey, Stored};
 use super::reviews::{self, NewReview};
-use super::sql::{Pool, Row, Statement, values};
+use super::sql::{Row, Statement, values};
 use crate::audit::Entry;
 use crate::subject::SubjectHash;
 
@@ -257,16 +257,4 @@ impl Attempts {
             day: row.count(1)?,
         })
     }
-}
-
-/// Comparisons counted for a session, and for a subject on a day.
-pub(super) async fn attempts(
-    pool: &Pool,
-    session: &str,
-    subject: SubjectHash,
-    day: i64,
-) -> Result<Attempts, StoreError> {
-    let Statement { sql, values } = asking_attempts(session, subject, day);
-    let row = pool.row(sql, values).await?;
-    Attempts::read(&row.ok_or_else(StoreError::no_row)?)
 }

@@ -85,6 +85,15 @@ impl StoreError {
         )
     }
 
+    /// This, of a commit: a flush that failed may have written it, and so may a server that shut
+    /// down before it said so.
+    pub(super) fn of_commit(self) -> Self {
+        match self {
+            Self::Unavailable(_) => Self::Unknown,
+            known => known,
+        }
+    }
+
     /// The schema is of a later padan.
     pub(super) fn newer_schema() -> Self {
         Self::Schema("it is newer: start the padan that made it, or a newer one".to_owned())
@@ -120,7 +129,11 @@ impl From<Error> for StoreError {
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         match error {
-            rusqlite::Error::SqliteFailure(error, _) => of_sqlite(error.extended_code),
+            rusqlite::Error::SqliteFailure(error, _)
+            | rusqlite::Error::SqlInputError { error, .. } => of_sqlite(error.extended_code),
+            rusqlite::Error::FromSqlConversionFailure(at, ..)
+            | rusqlite::Error::InvalidColumnType(at, ..)
+            | rusqlite::Error::Utf8Error(at, _) => Self::column(&at.to_string()),
             _ => Self::Internal("driver".to_owned()),
         }
     }
@@ -185,6 +198,16 @@ mod tests {
             assert_eq!(of_sqlite(code), error, "{code}");
         }
         assert_eq!(of_sqlstate("53100"), StoreError::Full);
+    }
+
+    #[test]
+    fn a_commit_that_may_have_been_written_is_not_called_unwritten() {
+        // SQLite's flush, and a server of PostgreSQL that shuts down.
+        for error in [of_sqlite(1034), of_sqlstate("57P01")] {
+            assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+            assert_eq!(error.of_commit(), StoreError::Unknown);
+        }
+        assert_eq!(of_sqlite(13).of_commit(), StoreError::Full);
     }
 
     #[test]

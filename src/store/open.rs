@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -89,17 +89,13 @@ impl Settings {
 pub(super) async fn open(settings: &Settings) -> Result<Pool, StoreError> {
     settings.check()?;
     match &settings.location {
-        Location::Sqlite(path) => open_sqlite(path, settings).await,
+        Location::Sqlite(path) => {
+            let readers_max = settings.connections_max - 1;
+            let opened = Sqlite::open(path, readers_max, settings.acquire_timeout);
+            opened.await.map(Pool::Sqlite)
+        }
         Location::Postgres(address) => open_postgres(address, settings).await,
     }
-}
-
-async fn open_sqlite(path: &Path, settings: &Settings) -> Result<Pool, StoreError> {
-    let path = path.to_owned();
-    let (readers, timeout) = (settings.connections_max - 1, settings.acquire_timeout);
-    let opened = tokio::task::spawn_blocking(move || Sqlite::open(&path, readers, timeout)).await;
-    let opened = opened.unwrap_or_else(|_| Err(StoreError::Internal("task".to_owned())));
-    opened.map(Pool::Sqlite)
 }
 
 async fn open_postgres(address: &str, settings: &Settings) -> Result<Pool, StoreError> {

@@ -263,20 +263,18 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Unknown`] when the connection breaks before the database has answered: it may
-    /// have committed or not. Any other error means that nothing was written.
+    /// [`StoreError::Unknown`] when the connection breaks before the database has answered, or its
+    /// flush failed: it may have committed or not. Any other error means that nothing was written.
     pub async fn commit(self) -> Result<(), StoreError> {
-        let transaction = match self {
-            Self::Sqlite(transaction) => return transaction.commit(),
-            Self::Postgres(transaction) => transaction,
+        let result = match self {
+            Self::Sqlite(transaction) => transaction.commit(),
+            Self::Postgres(transaction) => {
+                transaction.commit().await.map_err(|error| match error {
+                    sqlx::Error::Database(_) => error.into(),
+                    _ => StoreError::Unknown,
+                })
+            }
         };
-        transaction.commit().await.map_err(|error| match error {
-            sqlx::Error::Database(_) => match StoreError::from(error) {
-                // A server that shuts down may have written the commit before it said so.
-                StoreError::Unavailable(_) => StoreError::Unknown,
-                known => known,
-            },
-            _ => StoreError::Unknown,
-        })
+        result.map_err(StoreError::of_commit)
     }
 }

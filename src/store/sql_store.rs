@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::consents::{self, Consent, GrantConsent, Granted, WithdrawConsent};
-use super::decisions::{self, Attempts, CommitOutcome, DecisionRecord, RedeemOutcome, Redemption};
+use super::decisions::{CommitOutcome, DecisionRecord, RedeemOutcome, Redemption};
 use super::enrolment::{
     Announce, Changed, DeleteReferences, Deleted, Note, PutReference, ReplaceKey, SetBlocked,
 };
@@ -122,15 +122,6 @@ impl Store for SqlStore {
         body_digest: &[u8; 32],
     ) -> Result<Option<Stored>, StoreError> {
         requests::stored(&self.pool, request, body_digest).await
-    }
-
-    async fn attempts(
-        &self,
-        session: &str,
-        subject: SubjectHash,
-        day: i64,
-    ) -> Result<Attempts, StoreError> {
-        decisions::attempts(&self.pool, session, subject, day).await
     }
 
     async fn redeem(&self, redemption: Redemption) -> Result<RedeemOutcome, StoreError> {

@@ -50,8 +50,13 @@ impl Sqlite {
     /// # Errors
     ///
     /// Also for another program's database.
-    pub fn open(path: &Path, readers_max: u32, busy_timeout: Duration) -> Result<Self, StoreError> {
-        let writer = connect::first(path, busy_timeout)?;
+    pub async fn open(
+        path: &Path,
+        readers_max: u32,
+        busy_timeout: Duration,
+    ) -> Result<Self, StoreError> {
+        let file = path.to_owned();
+        let writer = blocking(move || connect::first(&file, busy_timeout)).await?;
         let permits = usize::try_from(readers_max).unwrap_or(Semaphore::MAX_PERMITS);
         let readers = Readers {
             path: path.to_owned(),
@@ -208,10 +213,6 @@ impl Transaction {
     }
 
     /// Makes all of it durable.
-    ///
-    /// # Errors
-    ///
-    /// Nothing was written then.
     pub fn commit(self) -> Result<(), StoreError> {
         run(&self.connection, "COMMIT", &[])?;
         Ok(())
@@ -243,16 +244,13 @@ fn read_all<const N: usize>(
     connection: &Connection,
     statements: [Statement; N],
 ) -> rusqlite::Result<[Vec<Row>; N]> {
+    // Also ended when a statement fails: the connection may be the writer's.
+    let moment = connection.unchecked_transaction()?;
     let mut all = [const { Vec::new() }; N];
-    if N > 1 {
-        run(connection, "BEGIN", &[])?;
-    }
     for (rows, Statement { sql, values }) in all.iter_mut().zip(statements) {
         *rows = run(connection, sql, &values)?.rows;
     }
-    if N > 1 {
-        run(connection, "COMMIT", &[])?;
-    }
+    moment.commit()?;
     Ok(all)
 }
 
@@ -329,6 +327,41 @@ mod tests {
         for wrong in ["SELECT $4", "SELECT $0", "SELECT :name", "SELECT ?"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_question_that_fails_keeps_nobody_from_writing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sqlite = Sqlite::open(&folder.path().join("a.db"), 1, Duration::from_secs(5)).await;
+        let sqlite = sqlite.expect("opens");
+        for _ in 0..2 {
+            let asked = ["SELECT 1", "SELECT nothing FROM nowhere"];
+            let asked = asked.map(|sql| Statement::new(sql, Vec::new()));
+            assert!(sqlite.few_rows(asked).await.is_err());
+            let transaction = sqlite.begin().await.expect("begins");
+            transaction.commit().expect("commits");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_is_dropped_keeps_nobody_from_writing() {
+        const WRITE: &str = "INSERT INTO meta (name, value) VALUES ('a', 'b')";
+        let folder = tempfile::tempdir().expect("a folder");
+        let sqlite = Sqlite::open(&folder.path().join("a.db"), 1, Duration::from_secs(5)).await;
+        let sqlite = sqlite.expect("opens");
+        for _ in 0..2 {
+            let mut transaction = sqlite.begin().await.expect("begins");
+            // The second time too: what was dropped was not written.
+            assert_eq!(transaction.run(WRITE, &[]).map(|done| done.changed), Ok(1));
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_none_is_called_damage() {
+        let connection = Connection::open_in_memory().expect("opens");
+        let read = run(&connection, "SELECT CAST(X'ff' AS TEXT)", &[]);
+        let error = read.map(drop).expect_err("is no text");
+        assert!(matches!(error.into(), StoreError::Damaged(_)));
     }
 
     #[test]

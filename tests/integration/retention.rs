@@ -9,7 +9,7 @@ use padan::store::{Expired, Retention};
 use time::{Duration, OffsetDateTime};
 
 use crate::people::{entries, fresh_keys, records};
-use crate::store::{Home, NOW, comparison, on_both, request, review, subject};
+use crate::store::{Home, NOW, attempts, comparison, on_both, request, review, subject};
 use crate::support::eventually;
 
 on_both!(
@@ -63,7 +63,7 @@ async fn what_is_due_goes_and_nothing_else(home: &Home) {
         assert!(case.is_some(), "{id}");
     }
     assert_eq!(store.review("old", "3174").await, Ok(None));
-    let counted = store.attempts("young", subject(1), 20_779).await;
+    let counted = attempts(&**store, "young", subject(1)).await;
     let counted = counted.expect("readable");
     assert_eq!((counted.session, counted.day), (1, 4));
     // Nothing is due: no entry.
@@ -83,8 +83,7 @@ async fn what_is_due_goes_and_nothing_else(home: &Home) {
         "the session of the day before"
     );
     let day = async || {
-        store
-            .attempts("none", subject(1), 20_779)
+        attempts(&**store, "none", subject(1))
             .await
             .expect("readable")
     };

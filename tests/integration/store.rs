@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use padan::audit::{Actor, ChainHead, Entry, Event, Text, Timestamp, WriterId};
 use padan::store::{
-    Attempt, DecisionRecord, Effects, Location, NewReview, Position, RequestKey, Settings,
-    SqlStore, Store,
+    Attempt, Attempts, Consent, DecisionRecord, Effects, Location, NewReview, Position, Question,
+    RequestKey, Settings, SqlStore, Store, StoreError,
 };
 use padan::subject::SubjectHash;
 use sqlx::{Connection as _, Executor as _};
@@ -232,6 +232,27 @@ pub fn comparison(id: &str, whom: SubjectHash, session: &str) -> DecisionRecord 
         }),
         ..decision
     }
+}
+
+/// The comparisons counted so far.
+pub async fn attempts(
+    store: &dyn Store,
+    session: &str,
+    whom: SubjectHash,
+) -> Result<Attempts, StoreError> {
+    let consent = Consent {
+        subject: whom,
+        ..evidence::consent("asks")
+    };
+    let question = Question {
+        request: request("asks"),
+        body_digest: [0; 32],
+        consent,
+        session: session.to_owned(),
+        day: 20_779,
+        contract_id: String::new(),
+    };
+    Ok(store.known(&question).await?.attempts)
 }
 
 pub fn review(id: &str, whom: SubjectHash) -> NewReview {

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
 
+use crate::digest::sha256_hex;
 use crate::store::StoreError;
 
 /// Says that a file is padan's, in the header that `file` reads: "pada".
@@ -75,14 +76,41 @@ fn check_is_ours(connection: &Connection) -> Result<(), StoreError> {
     ))
 }
 
+/// By number, from 1. The database keeps the digest of each: a file that another text made has
+/// another schema.
+const MIGRATIONS: [(u32, &str); 1] = [(1, include_str!("../migrations/sqlite/0001_first.sql"))];
+
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
-    let first = include_str!("../migrations/sqlite/0001_first.sql");
-    let migrated = Migrations::new(vec![M::up(first)]).to_latest(connection);
+    const KEEP: &str = "INSERT INTO migrations (version, sha256) VALUES (?1, ?2)";
+    let steps = MIGRATIONS.map(|(version, text)| {
+        M::up_with_hook(text, move |transaction| {
+            transaction.execute(KEEP, (version, sha256_hex(text.as_bytes())))?;
+            Ok(())
+        })
+    });
+    let migrated = Migrations::new(steps.into()).to_latest(connection);
     migrated.map_err(|error| match error {
         Error::RusqliteError { err, .. } => err.into(),
         Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
             StoreError::newer_schema()
         }
         error => StoreError::Schema(error.to_string()),
-    })
+    })?;
+    MIGRATIONS
+        .iter()
+        .try_for_each(|(version, text)| check_made_by(connection, *version, text))
+}
+
+fn check_made_by(connection: &Connection, version: u32, text: &str) -> Result<(), StoreError> {
+    const KEPT: &str = "SELECT sha256 FROM migrations WHERE version = ?1";
+    let kept: Option<String> = connection
+        .query_row(KEPT, [version], |row| row.get(0))
+        .optional()?;
+    if kept == Some(sha256_hex(text.as_bytes())) {
+        return Ok(());
+    }
+    Err(StoreError::Schema(format!(
+        "migration {version} had another text when the database was made: start the padan that \
+         made it"
+    )))
 }

@@ -9,7 +9,8 @@ use padan::store::{
 
 use super::decisions::redemption;
 use super::{
-    Home, NOW, comparison, decision, entry, intact_chain, name, on_both, request, review, subject,
+    Home, NOW, attempts, comparison, decision, entry, intact_chain, name, on_both, request, review,
+    subject,
 };
 
 on_both!(
@@ -362,7 +363,7 @@ async fn what_is_old_goes_and_the_rest_stays(home: &Home) {
     assert!(young.is_ok_and(|stored| stored.is_some()));
     let case = next(&store, "3174", "reviewer").await.expect("is queued");
     assert_eq!(case.case.id, "young");
-    let counted = store.attempts("old", subject(1), 20_779).await;
+    let counted = attempts(&store, "old", subject(1)).await;
     assert_eq!(counted, Ok(Attempts { session: 0, day: 2 }));
 }
 

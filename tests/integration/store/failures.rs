@@ -12,7 +12,7 @@ use crate::support::postgres::Postgres;
 
 on_both!(
     a_newer_schema_is_refused,
-    a_schema_that_is_not_padans_is_refused,
+    a_changed_migration_is_refused,
     a_closed_store_says_so,
     more_than_may_wait_is_refused_at_once,
     a_text_the_database_cannot_hold_fails_alone,
@@ -42,10 +42,10 @@ async fn a_newer_schema_is_refused(home: &Home) {
     assert!(error.to_string().contains("newer"), "{error}");
 }
 
-async fn a_schema_that_is_not_padans_is_refused(home: &Home) {
+async fn a_changed_migration_is_refused(home: &Home) {
     home.open("a").await.close().await;
     home.execute(match home {
-        Home::Sqlite(_) => "PRAGMA application_id = 1",
+        Home::Sqlite(_) => "UPDATE migrations SET sha256 = 'x'",
         Home::Postgres { .. } => "UPDATE _sqlx_migrations SET checksum = 'x'",
     })
     .await
@@ -57,7 +57,9 @@ async fn a_schema_that_is_not_padans_is_refused(home: &Home) {
 #[tokio::test]
 async fn another_programs_database_is_left_as_it_is() {
     let home = Home::sqlite();
-    home.execute("CREATE TABLE theirs (a)").await.expect("made");
+    // Its own version, which is no version of padan's.
+    let statements = "PRAGMA application_id = 1; PRAGMA user_version = 1; CREATE TABLE theirs (a)";
+    home.execute(statements).await.expect("made");
     let Location::Sqlite(path) = home.settings("a").location else {
         panic!("is SQLite");
     };

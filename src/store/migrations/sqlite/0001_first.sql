@@ -5,6 +5,12 @@ PRAGMA application_id = 0x70616461;
 
 -- Tables of small rows have no row id: their key is then no second tree to write to.
 
+-- The texts that made the schema, this one among them.
+CREATE TABLE migrations (
+    version INTEGER PRIMARY KEY,
+    sha256 TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE meta (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL
