@@ -60,9 +60,14 @@ at_least() { [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]];
 
 # ---------------------------------------------------------------- system
 
+# A libclang that can be linked: libclang.so.1 alone, as programs bring it along, is none (nor is libclang-cpp).
 has_libclang() {
-    [[ -n ${LIBCLANG_PATH:-} ]] || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null ||
-        PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null | grep libclang >/dev/null
+    local folder
+    [[ -z ${LIBCLANG_PATH:-} ]] || return 0
+    for folder in $(llvm-config --libdir 2>/dev/null) /usr/lib/llvm-*/lib /usr/lib/*-linux-gnu /usr/lib64 /usr/lib /usr/local/lib; do
+        if [[ -e $folder/libclang.so ]] || compgen -G "$folder/libclang-[0-9]*.so" >/dev/null; then return 0; fi
+    done
+    return 1
 }
 
 # The Debian package of each thing that is not there. Asks for the thing, not for the package: it may come from elsewhere.
