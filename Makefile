@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-openvino demo serve test test-openvino check models soak crash full-disk fuzz bench bench-guard bench-guard-deterministic bench-baseline bench-peers bench-scale clean
+.PHONY: help setup setup-openvino demo serve test test-openvino check models second-model soak crash full-disk fuzz bench bench-guard bench-guard-deterministic bench-baseline bench-peers bench-scale clean
 
 # rustup puts cargo here, and new shells only find it there after a fresh login.
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -12,6 +12,7 @@ export ORT_DISABLE_TELEMETRY := 1
 
 SETUP := .setup/setup.sh
 PYTHON := .runtime/venv/bin/python -B
+SECOND_PYTHON := .runtime/second/bin/python -B
 PUBLISHED := .runtime/published
 FUZZ_SECONDS ?= 300
 SOAK_VERIFICATIONS ?= 20000
@@ -59,6 +60,11 @@ models: setup ## make models/*.onnx again from the files their authors publish, 
 	@$(PYTHON) models/prepare/prepare.py all $(PUBLISHED) models
 	@$(PYTHON) models/prepare/prepare.py check $(PUBLISHED)/face_detection_yunet_2023mar.onnx models/yunet_2023mar.onnx
 	@$(PYTHON) models/prepare/prepare.py check $(PUBLISHED)/face_recognition_sface_2021dec.onnx models/sface_2021dec.onnx
+
+second-model: setup ## fetch and convert MobileFaceNet for measuring, and compare; not licensed for production
+	@$(SETUP) second
+	@$(SECOND_PYTHON) models/prepare/tflite_to_onnx.py convert $(PUBLISHED)/MobileFaceNet.tflite models/mobilefacenet.onnx
+	@$(SECOND_PYTHON) models/prepare/tflite_to_onnx.py check $(PUBLISHED)/MobileFaceNet.tflite models/mobilefacenet.onnx
 
 soak: setup ## SOAK_VERIFICATIONS (20000) by 32 clients: every answer right, memory flat (some 10 minutes)
 	@PADAN_SOAK_VERIFICATIONS=$(SOAK_VERIFICATIONS) cargo test --release --locked --test integration memory_stays_flat -- --nocapture

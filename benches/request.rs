@@ -242,6 +242,7 @@ struct BareLanes {
 impl BareLanes {
     fn new(models: &Models) -> Self {
         let task = |image, role| SampleTask {
+            cascade: None,
             image,
             role,
             choice: FaceChoice::Largest,

@@ -11,6 +11,7 @@ mod error;
 mod record;
 mod redeem;
 mod reply;
+mod shadow;
 
 use std::sync::Arc;
 
@@ -19,9 +20,11 @@ use time::{Duration, OffsetDateTime};
 use crate::access::{Kind, Limiter};
 use crate::audit::{Event, Text};
 use crate::decision::{Policy, ReasonCode, Verdict};
+use crate::embed::ContractId;
 use crate::records::{Enrolled, OpenReference, Records};
+use crate::serving::{LOADED_MAX, Lineup, Serving};
 use crate::store::{
-    Attempts, CommitOutcome, Consent, Known, Question, RequestKey, Standing, Stored,
+    Attempts, CONTRACTS_MAX, CommitOutcome, Consent, Known, Question, RequestKey, Standing, Stored,
 };
 use crate::subject::SubjectHash;
 use crate::verify::{Reference, Urgency, Verification, Verifier, VerifyTask};
@@ -30,6 +33,9 @@ pub use ask::{Answer, Ask, Context, GivenConsent, Limits};
 pub use error::ActivationError;
 pub use redeem::RedeemError;
 pub use reply::Reply;
+
+/// One question to the database is about all of them.
+const _: () = assert!(LOADED_MAX <= CONTRACTS_MAX);
 
 /// How often a decision is made anew that a change of its subject overtook.
 const TRIES_MAX: u32 = 4;
@@ -102,9 +108,12 @@ impl Activation {
     /// When nothing was decided, or nobody knows whether it became durable; never because of what
     /// the probe shows.
     pub async fn verify(&self, ask: Ask, urgency: Urgency) -> Result<Answer, ActivationError> {
-        let policy = self.policy(&ask.policy)?.clone();
+        // What is activated from here on is for later requests.
+        let lineup = self.verifier.lineup();
+        let policy = lineup.policy(&ask.policy);
+        let policy = policy.ok_or_else(|| ActivationError::unknown_policy(&ask.policy))?;
         self.check_rates(&ask)?;
-        let answer = self.answer(&ask, &policy, urgency).await;
+        let answer = self.answer(&ask, (&lineup, policy), urgency).await;
         // A call that a record was looked up for leaves an entry, also without a decision.
         if let Err(error) = &answer
             && let Some(reason) = error.refusal()
@@ -120,7 +129,7 @@ impl Activation {
     async fn answer(
         &self,
         ask: &Ask,
-        policy: &Policy,
+        (lineup, policy): (&Lineup, &Policy),
         urgency: Urgency,
     ) -> Result<Answer, ActivationError> {
         for _ in 0..TRIES_MAX {
@@ -128,11 +137,11 @@ impl Activation {
             let progress = match self.admit(ask, now) {
                 Ok((subject, consent)) => {
                     let consent = record::consent_of(ask, subject, consent);
-                    let known = self.known(ask, policy, now, consent).await?;
+                    let known = self.known(ask, lineup, now, consent).await?;
                     if let Some(stored) = known.stored {
                         return self.repeat(ask, stored).await;
                     }
-                    self.decide(ask, policy, subject, known, urgency).await?
+                    self.decide(ask, lineup, (subject, known), urgency).await?
                 }
                 Err(reason) => {
                     let key = request_key(ask);
@@ -143,7 +152,7 @@ impl Activation {
                     Progress::ended(self.subject(ask), reason)
                 }
             };
-            if let Some(answer) = self.commit(ask, policy, now, progress).await? {
+            if let Some(answer) = self.commit(ask, (lineup, policy), now, progress).await? {
                 return Ok(answer);
             }
         }
@@ -166,11 +175,6 @@ impl Activation {
             check(Kind::Subject, &subject.to_string())?;
         }
         Ok(())
-    }
-
-    fn policy(&self, id: &str) -> Result<&Policy, ActivationError> {
-        let found = self.verifier.policies().find(id);
-        found.ok_or_else(|| ActivationError::unknown_policy(id))
     }
 
     /// The answer that the same request got before.
@@ -224,7 +228,7 @@ impl Activation {
     async fn known(
         &self,
         ask: &Ask,
-        policy: &Policy,
+        lineup: &Lineup,
         now: OffsetDateTime,
         consent: Consent,
     ) -> Result<Known, ActivationError> {
@@ -234,7 +238,7 @@ impl Activation {
             consent,
             session: session_key(ask),
             day: self.limits.day(now),
-            contract_id: policy.contract_id.as_str().to_owned(),
+            contracts: lineup.contracts().map(ToString::to_string).collect(),
         };
         Ok(self.records.store().known(&question).await?)
     }
@@ -242,19 +246,20 @@ impl Activation {
     async fn decide(
         &self,
         ask: &Ask,
-        policy: &Policy,
-        subject: SubjectHash,
-        known: Known,
+        lineup: &Lineup,
+        (subject, known): (SubjectHash, Known),
         urgency: Urgency,
     ) -> Result<Progress, ActivationError> {
         let ended = |reason| Ok(Progress::ended(Some(subject), reason));
         if known.standing != Standing::Holds {
             return ended(ReasonCode::ConsentMissing);
         }
+        // A template of a contract that does not serve any more holds while its model is loaded.
+        let model = model_of(lineup, &known)?;
         // Not before the consent is known to hold: until here the reference was sealed.
         let opened = self
             .records
-            .open_found(subject, known.subject, &policy.contract_id);
+            .open_found(subject, known.subject, model.contract_id());
         let reference = match opened.await? {
             Enrolled::Nothing => return ended(ReasonCode::ReferenceNotFound),
             Enrolled::Blocked => return ended(ReasonCode::NikStatusBlocked),
@@ -271,9 +276,10 @@ impl Activation {
         let task = VerifyTask {
             probe: ask.probe.clone(),
             reference: Reference::Template(reference.template.clone()),
-            policy: policy.id.clone(),
+            policy: ask.policy.clone(),
         };
-        let verification = self.verifier.verify(task, urgency).await?;
+        let verification = model.verify(task, urgency).await?;
+        model.note_verification();
         Ok(Progress {
             verdict: verification.verdict.clone(),
             subject: Some(subject),
@@ -301,10 +307,13 @@ impl Activation {
     async fn commit(
         &self,
         ask: &Ask,
-        policy: &Policy,
+        (lineup, policy): (&Lineup, &Policy),
         now: OffsetDateTime,
         progress: Progress,
     ) -> Result<Option<Answer>, ActivationError> {
+        // Of the model that compared; without a comparison, of the one that serves.
+        let decided = progress.verification.as_ref();
+        let policy = decided.map_or(policy, |verification| &verification.policy);
         let prepared = record::prepare(&self.records, &self.limits, ask, policy, now, &progress)?;
         let reply = match self.records.store().commit(prepared.record).await? {
             CommitOutcome::Committed(_) => prepared.reply,
@@ -315,12 +324,24 @@ impl Activation {
             // The comparison is told to nobody: it was one too many, or of what is not so any more.
             CommitOutcome::AttemptsExceeded | CommitOutcome::Stale => return Ok(None),
         };
+        self.offer(ask, lineup, &progress);
         Ok(Some(Answer {
             reply,
             verification: progress.verification,
             is_repeated: false,
         }))
     }
+}
+
+/// The model that the reference found is of; without a reference, the one that serves.
+fn model_of<'a>(lineup: &'a Lineup, known: &Known) -> Result<&'a Arc<Serving>, ActivationError> {
+    let found = known.subject.as_ref();
+    let Some(reference) = found.and_then(|(_, reference)| reference.as_ref()) else {
+        return Ok(lineup.active());
+    };
+    let model = lineup.of_contract(&ContractId::new(&reference.contract_id));
+    let unasked = || ActivationError::Internal("a reference of an unasked contract".to_owned());
+    model.ok_or_else(unasked)
 }
 
 fn request_key(ask: &Ask) -> RequestKey {

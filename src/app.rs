@@ -1,7 +1,9 @@
 //! The composition root: a validated configuration becomes a running verifier.
 
+pub mod checks;
 pub mod golden;
 mod kept;
+mod loader;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -9,23 +11,25 @@ use std::sync::{Arc, OnceLock};
 
 use crate::activation::Activation;
 use crate::config::Config;
-use crate::decision::{Calibration, CalibrationError, PolicyError, PolicySet};
-use crate::embed::{ContractId, FaceEmbedder};
+use crate::decision::{CalibrationError, PolicyError};
+use crate::embed::{ContractId, FaceEmbedder, FusedEmbedder};
 use crate::engine::{Batcher, Engine, StartError};
-use crate::grpc::{Served, ServiceInfo, ServiceModel};
+use crate::grpc::{Served, ServiceInfo};
 use crate::keys::KeyError;
 use crate::model::{
-    BatchedEmbedder, DeviceSession, EmbeddingDevice, Manifest, ManifestError, ModelEntry,
+    BatchedEmbedder, DeviceSession, Embedder, EmbeddingDevice, Manifest, ManifestError, ModelEntry,
     ModelError, ModelTask, OrtEmbedder, Provider, ProviderError, Runtime, RuntimeError,
     YunetDetector,
 };
 use crate::pipeline::{Pipeline, PipelineSettings};
 use crate::privacy::PrivacyError;
 use crate::records::RecordsError;
+use crate::serving::{Loader as _, Registry, Swap, SwapError};
 use crate::telemetry::{BuildLabels, Metrics};
 use crate::trail::{self, JournalError};
 use crate::verify::Verifier;
 use kept::OpenRecords;
+use loader::ManifestLoader;
 
 /// padan could not be made ready. The texts say why, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,9 @@ pub enum AppError {
     /// The lanes, their models or the golden faces.
     #[error(transparent)]
     Engine(#[from] StartError),
+    /// A model beside the one that serves.
+    #[error("models.beside: {0}")]
+    Beside(#[from] SwapError),
     /// The calibration.
     #[error(transparent)]
     Calibration(#[from] CalibrationError),
@@ -70,7 +77,7 @@ pub struct ModelSet {
     runtime: Runtime,
     manifest: Manifest,
     detector: ModelEntry,
-    embedder: ModelEntry,
+    embedder: Embedder,
     provider: Provider,
     lanes: NonZeroUsize,
     /// What lanes share, once one asked for it; accelerators only.
@@ -84,10 +91,10 @@ impl ModelSet {
     /// When the library, the manifest, a licence or the provider is not as required.
     pub fn select(config: &Config) -> Result<Self, AppError> {
         let manifest = Manifest::read(&config.models)?;
-        let select = |id: &str, task| manifest.select(id, task, config.profile).cloned();
-        let detector = select(&config.detector, ModelTask::Detector)?;
-        let embedder = select(&config.embedder, ModelTask::Embedder)?;
-        config.provider.check_model(&embedder)?;
+        let detector = manifest.select(&config.detector, ModelTask::Detector, config.profile);
+        let detector = detector?.clone();
+        let embedder = manifest.embedder(&config.embedder, config.profile)?;
+        config.provider.check_embedder(&embedder)?;
         let runtime = Runtime::load(&config.runtime_library)?;
         config.provider.check_library(&runtime)?;
         Ok(Self {
@@ -105,6 +112,18 @@ impl ModelSet {
     #[must_use]
     pub fn contract_id(&self) -> ContractId {
         self.embedder.contract_id()
+    }
+
+    /// SHA-256 of the detector's file.
+    #[must_use]
+    pub fn detector_sha256(&self) -> &str {
+        &self.detector.sha256
+    }
+
+    /// The embedder: one network, or a fusion of two.
+    #[must_use]
+    pub const fn embedder(&self) -> &Embedder {
+        &self.embedder
     }
 
     /// One lane's pipeline: both sessions built and checked, and the golden faces recognised.
@@ -139,7 +158,7 @@ impl ModelSet {
         let mut pipeline = self.unchecked_pipeline(settings)?;
         let found = golden::similarity(&mut pipeline, self.manifest.folder());
         let found = found.map_err(|error| error.to_string())?;
-        Ok((found, self.embedder.golden_similarity))
+        Ok((found, self.embedder.golden_similarity()))
     }
 
     /// The embedder on the provider, every bucket warmed, for measuring it alone.
@@ -147,12 +166,18 @@ impl ModelSet {
     /// # Errors
     /// When the file is not what the manifest says, or the provider does not take it.
     pub fn device_session(&self) -> Result<DeviceSession, ModelError> {
-        DeviceSession::load(
-            &self.provider,
-            &self.runtime,
-            &self.manifest,
-            &self.embedder,
-        )
+        let entry = self.single()?;
+        DeviceSession::load(&self.provider, &self.runtime, &self.manifest, entry)
+    }
+
+    /// The one network, where a fusion will not do.
+    fn single(&self) -> Result<&ModelEntry, ProviderError> {
+        match &self.embedder {
+            Embedder::One(entry) => Ok(entry),
+            Embedder::Fused(fused) => Err(ProviderError::Fusion {
+                id: fused.entry.id.clone(),
+            }),
+        }
     }
 
     /// Version of ONNX Runtime.
@@ -163,13 +188,26 @@ impl ModelSet {
 
     /// One lane's embedder: a session of its own, or a handle to the device that lanes share.
     fn lane_embedder(&self) -> Result<Box<dyn FaceEmbedder>, String> {
-        let entry = &self.embedder;
-        let embedder: Result<Box<dyn FaceEmbedder>, ModelError> = match self.shared_device()? {
-            Some(device) => BatchedEmbedder::new(device, entry).map(|handle| Box::new(handle) as _),
-            None => OrtEmbedder::load(&self.runtime, &self.manifest, entry)
-                .map(|session| Box::new(session) as _),
+        let text = |error: ModelError| error.to_string();
+        if let Some(device) = self.shared_device()? {
+            let entry = self.single().map_err(|error| error.to_string())?;
+            let handle = BatchedEmbedder::new(device, entry).map_err(text)?;
+            return Ok(Box::new(handle));
+        }
+        let session = |entry| -> Result<Box<dyn FaceEmbedder>, String> {
+            let session = OrtEmbedder::load(&self.runtime, &self.manifest, entry);
+            Ok(Box::new(session.map_err(text)?))
         };
-        embedder.map_err(|error| error.to_string())
+        let (fused, fusion) = match (&self.embedder, self.embedder.fusion()) {
+            (Embedder::Fused(fused), Some(fusion)) => (fused, fusion),
+            (Embedder::One(entry), _) => return session(entry),
+            (Embedder::Fused(_), None) => return Err("a fusion without weights".to_owned()),
+        };
+        let [first, second] = &fused.models;
+        let parts = [session(first)?, session(second)?];
+        let fused = FusedEmbedder::new(parts, fusion, self.contract_id());
+        let fused = fused.ok_or("the two networks take different crops")?;
+        Ok(Box::new(fused))
     }
 
     /// The device of an accelerator, started when first asked for; none on the CPU.
@@ -185,7 +223,8 @@ impl ModelSet {
 
     fn start_device(&self) -> Result<Arc<EmbeddingDevice>, String> {
         let (provider, runtime) = (self.provider.clone(), self.runtime.clone());
-        let (manifest, entry) = (self.manifest.clone(), self.embedder.clone());
+        let entry = self.single().map_err(|error| error.to_string())?.clone();
+        let manifest = self.manifest.clone();
         let factory = move || {
             DeviceSession::load(&provider, &runtime, &manifest, &entry)
                 .map_err(|error| error.to_string())
@@ -214,10 +253,10 @@ impl ModelSet {
 
 /// A ready verifier, and what there is to say about it.
 pub struct App {
-    /// The accelerator's device, if there is one.
-    device: Option<Arc<EmbeddingDevice>>,
     /// Makes the decisions.
     pub verifier: Arc<Verifier>,
+    /// Makes other models ready.
+    loader: Arc<ManifestLoader>,
     /// Once [`Self::open_records`] was called.
     records: Option<OpenRecords>,
     /// What runs.
@@ -232,21 +271,27 @@ impl App {
     /// # Errors
     /// When anything is not as it should be; nothing is half ready.
     pub fn start(config: &Config) -> Result<Self, AppError> {
-        let models = Arc::new(ModelSet::select(config)?);
-        let contract_id = models.contract_id();
-        let calibration = Calibration::read(&config.calibration)?;
-        let policies = PolicySet::new(&config.policies, &calibration, &contract_id)?;
-        let info = service_info(config, &models);
+        let (model, runtime_version) = loader::start(config)?;
+        let info = ServiceInfo {
+            runtime_version,
+            execution_provider: config.provider.kind.name(),
+            engine: config.engine,
+            image_limits: config.pipeline.image,
+        };
         let metrics = Metrics::new(BuildLabels {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             runtime_version: info.runtime_version.clone(),
-            detector: models.detector.id.clone(),
-            model_contract_id: contract_id.to_string(),
+            detector: model.detector().id.clone(),
+            model_contract_id: model.contract_id().to_string(),
         });
-        let engine = Arc::clone(&models).start_engine(config)?;
+        let models = Arc::new(Registry::new(model));
+        let loader = Arc::new(ManifestLoader::new(config.clone()));
+        for id in &config.beside {
+            models.add(loader.load(id).map_err(SwapError::from)?)?;
+        }
         Ok(Self {
-            device: models.shared_device().map_err(StartError::Worker)?,
-            verifier: Arc::new(Verifier::new(engine, policies)),
+            verifier: Arc::new(Verifier::new(models)),
+            loader,
             records: None,
             info,
             metrics: Arc::new(metrics),
@@ -262,8 +307,7 @@ impl App {
         let Some(store) = &config.store else {
             return Ok(());
         };
-        let served = self.info.models.iter().find_map(|model| model.dimension);
-        let open = OpenRecords::open(config, store, &self.verifier, served).await?;
+        let open = OpenRecords::open(config, store, &self.verifier).await?;
         self.records = Some(open);
         Ok(())
     }
@@ -285,8 +329,15 @@ impl App {
     /// What a server serves.
     #[must_use]
     pub fn served(&self) -> Served {
+        let records = self.records.as_ref().map(OpenRecords::records);
+        let swap = Swap::new(
+            Arc::clone(self.verifier.models()),
+            Arc::clone(&self.loader) as _,
+            records.cloned(),
+        );
         Served {
             verifier: Arc::clone(&self.verifier),
+            swap: Arc::new(swap),
             kept: self.records.as_ref().map(OpenRecords::kept),
             info: self.info.clone(),
             metrics: Arc::clone(&self.metrics),
@@ -296,38 +347,21 @@ impl App {
     /// Makes the text of a metrics scrape.
     #[must_use]
     pub fn scrape(&self) -> Arc<dyn Fn() -> String + Send + Sync> {
-        let (verifier, metrics) = (Arc::clone(&self.verifier), Arc::clone(&self.metrics));
-        let device = self.device.clone();
+        let models = Arc::clone(self.verifier.models());
+        let metrics = Arc::clone(&self.metrics);
         Arc::new(move || {
-            let engine = verifier.engine();
+            let active = models.active();
             metrics.set_engine(
-                engine.queue_length(),
-                engine.lanes_alive(),
-                engine.crashes(),
+                models.queue_length(),
+                active.engine().lanes_alive(),
+                models.crashes(),
             );
-            if let Some(device) = &device {
-                metrics.set_device(&device.counts());
+            metrics.set_model(&active.detector().id, active.contract_id().as_str());
+            if let Some(counts) = active.device_counts() {
+                metrics.set_device(&counts);
             }
             metrics.encode()
         })
-    }
-}
-
-fn service_info(config: &Config, models: &ModelSet) -> ServiceInfo {
-    let model = |entry: &ModelEntry| ServiceModel {
-        id: entry.id.clone(),
-        task: entry.task.name(),
-        sha256: entry.sha256.clone(),
-        licence: entry.licence.clone(),
-        contract_id: entry.dimension.map(|_| entry.contract_id().to_string()),
-        dimension: entry.dimension,
-    };
-    ServiceInfo {
-        runtime_version: models.runtime.version().to_owned(),
-        execution_provider: models.provider.kind.name(),
-        engine: config.engine,
-        image_limits: config.pipeline.image,
-        models: vec![model(&models.detector), model(&models.embedder)],
     }
 }
 

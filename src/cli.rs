@@ -1,10 +1,12 @@
-//! One file for each subcommand. Exit codes: 0 match or success, 1 no match, not verifiable or not
-//! intact, 2 usage, 3 technical failure.
+//! One file for each subcommand. Exit codes: 0 match or success, 1 no match, not verifiable, not
+//! intact or a gate not kept, 2 usage, 3 technical failure.
 
 mod assess;
 mod audit;
+mod calibrate;
 mod certs;
 mod client;
+mod compare;
 mod demo;
 mod evaluate;
 mod import;
@@ -12,15 +14,18 @@ mod keys;
 mod load;
 mod models;
 mod serve;
+mod session;
+mod swap;
 mod trail;
 mod verify;
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bytes::Bytes;
 
+use self::compare::SessionEvaluator;
 use crate::app::AppError;
 use crate::config::{Args, Command, Config, ConfigError, SharedArgs};
 use crate::telemetry::DEFAULT_FILTER;
@@ -88,9 +93,20 @@ fn run_command(command: Command, shared: &SharedArgs) -> Outcome {
         },
         Command::Assess(args) => assess::run(&args, &quiet(shared)?),
         Command::Models(command) => models::run(&command, &quiet(shared)?),
-        Command::Evaluate(args) => evaluate::run(&args, &quiet(shared)?),
+        Command::Evaluate(args) => match &args.scores {
+            Some(scores) => evaluate::run_scores(&args, scores),
+            None => evaluate::run(&args, &quiet(shared)?),
+        },
+        Command::Calibrate(args) => calibrate::run(&args, &quiet(shared)?),
+        Command::Compare(args) => {
+            let shared = shared.for_comparison(&args);
+            let config = quiet(&shared)?;
+            compare::run(&args, &shared, &config, &mut SessionEvaluator::open(&args)?)
+        }
         // Load is on another process, which has the configuration.
         Command::Load(args) => load::run(&args),
+        // The models are there.
+        Command::Swap(command) => swap::run(&command),
         // The list is here, the models are there.
         Command::Import(args) => import::run(&args),
         // Keys and certificates need no models.
@@ -120,6 +136,22 @@ fn read_sample(path: &Path) -> Result<Bytes, Failure> {
     std::fs::read(path)
         .map(Bytes::from)
         .map_err(|error| Failure::Usage(format!("cannot read {}: {error}", path.display())))
+}
+
+/// Finds out before the work whether its results have a place to go.
+fn check_outputs<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Result<(), Failure> {
+    for path in paths {
+        // The parent of a name alone is empty.
+        let folder = path.parent().unwrap_or(path);
+        let has_folder = folder.as_os_str().is_empty() || folder.is_dir();
+        if path != Path::new("-") && (path.is_dir() || !has_folder) {
+            let path = path.display();
+            return Err(Failure::Usage(format!(
+                "cannot write {path}: name a file in a folder that is there"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file named on the command line; "-" is standard output.

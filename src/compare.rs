@@ -1,6 +1,6 @@
 //! Similarity of two templates of one contract.
 
-use crate::embed::{ContractId, Template};
+use crate::embed::{Cascade, ContractId, Embedding, Template, dot};
 
 /// Cosine similarity, −1 to 1; higher is more alike. Its `Debug` shows no number, so that no log
 /// can.
@@ -37,25 +37,60 @@ pub struct ContractMismatch {
     pub reference: ContractId,
 }
 
+/// How two templates of one contract are compared.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scoring {
+    /// By the cosine.
+    Cosine,
+    /// By the first network's cosine, and within a band by both networks'.
+    Cascade(Cascade),
+}
+
+impl Scoring {
+    /// Similarity of two embeddings of one contract; `None` when their dimensions differ.
+    #[must_use]
+    pub fn similarity(&self, probe: &Embedding, reference: &Embedding) -> Option<f32> {
+        match self {
+            Self::Cosine => {
+                let (a, b) = (probe.as_slice(), reference.as_slice());
+                (a.len() == b.len()).then(|| dot(a, b))
+            }
+            Self::Cascade(cascade) => cascade.similarity(probe, reference),
+        }
+    }
+
+    /// Similarity of two templates.
+    ///
+    /// # Errors
+    /// When their contracts or dimensions differ.
+    pub fn compare(
+        &self,
+        probe: &Template,
+        reference: &Template,
+    ) -> Result<Similarity, ContractMismatch> {
+        let is_one_contract = probe.contract_id == reference.contract_id;
+        let similarity = self.similarity(&probe.embedding, &reference.embedding);
+        similarity
+            .filter(|_| is_one_contract)
+            .map(Similarity::new)
+            .ok_or_else(|| ContractMismatch {
+                probe: probe.contract_id.clone(),
+                reference: reference.contract_id.clone(),
+            })
+    }
+}
+
 /// Cosine similarity of two templates.
 ///
 /// # Errors
 /// When their contracts or dimensions differ.
 pub fn compare(probe: &Template, reference: &Template) -> Result<Similarity, ContractMismatch> {
-    let (a, b) = (probe.embedding.as_slice(), reference.embedding.as_slice());
-    if probe.contract_id != reference.contract_id || a.len() != b.len() {
-        return Err(ContractMismatch {
-            probe: probe.contract_id.clone(),
-            reference: reference.contract_id.clone(),
-        });
-    }
-    Ok(Similarity::new(a.iter().zip(b).map(|(a, b)| a * b).sum()))
+    Scoring::Cosine.compare(probe, reference)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embed::Embedding;
 
     fn template(contract: &str, numbers: &[f32]) -> Template {
         Template {

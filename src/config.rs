@@ -6,6 +6,7 @@ mod args;
 mod file;
 mod keys;
 mod paths;
+mod program;
 mod provider;
 mod retention;
 mod store;
@@ -18,12 +19,15 @@ use std::time::Duration;
 
 pub use access::{AccessConfig, AccessTable, CertifiedClients, ClientTable, LimitsTable};
 pub use args::{
-    Args, AssessArgs, AuditCommand, AuditExportArgs, AuditVerifyArgs, CertsCommand, CertsDevArgs,
-    ClientTlsArgs, Command, DemoArgs, EvaluateArgs, ImportArgs, KeysCommand, KeysFolder, LoadArgs,
-    LoadClass, LoadMode, ModelsCommand, ServeArgs, SharedArgs, TrailPartArgs, VerifyArgs,
+    Args, AssessArgs, AuditCommand, AuditExportArgs, AuditVerifyArgs, CalibrateArgs, CertsCommand,
+    CertsDevArgs, ClientTlsArgs, Command, CompareArgs, DEFAULT_TARGETS, DatasetArgs, DemoArgs,
+    EvaluateArgs, ImportArgs, KeysCommand, KeysFolder, ListFormat, LoadArgs, LoadClass, LoadMode,
+    ModelAddArgs, ModelsCommand, ServeArgs, SharedArgs, SwapActivateArgs, SwapArgs, SwapCommand,
+    SwapModelArgs, SwapShadowArgs, SwapUnloadArgs, TrailPartArgs, VerifyArgs,
 };
 pub use file::{ConfigFile, LogFormat};
 pub use keys::{KeysConfig, KeysTable, secret_variable};
+pub use program::{system, this_program};
 pub use retention::{RetentionTable, ReviewTable};
 pub use store::{EnrolmentTable, StoreTable, VerificationTable};
 pub use trail::{TrailConfig, TrailTable};
@@ -38,6 +42,7 @@ use crate::retention::Periods;
 use crate::review::ReviewLimits;
 use crate::sample::decode::ImageLimits;
 use crate::sample::quality::QualityLimits;
+use crate::serving::LOADED_MAX;
 use crate::store::Settings;
 
 /// A configuration that cannot be used: every mistake, not only the first.
@@ -58,6 +63,8 @@ pub struct Config {
     pub detector: String,
     /// Id of the embedder.
     pub embedder: String,
+    /// Ids of embedders that a server loads beside it, for stored templates of their contracts.
+    pub beside: Vec<String>,
     /// The calibration file.
     pub calibration: PathBuf,
     /// Where embeddings are computed.
@@ -126,6 +133,12 @@ pub struct TlsFiles {
 }
 
 impl Config {
+    /// Names another embedder, with the calibration that lies under its name.
+    pub fn choose_embedder(&mut self, id: &str) {
+        id.clone_into(&mut self.embedder);
+        self.calibration = self.models.join("calibration").join(format!("{id}.toml"));
+    }
+
     /// Reads the configuration file if there is one, lays the command line over it, and validates.
     ///
     /// # Errors
@@ -166,6 +179,7 @@ impl Config {
             models,
             detector: file.models.detector.clone(),
             embedder: file.models.embedder.clone(),
+            beside: beside(&file, &mut mistakes),
             provider: provider::provider(&file.provider, &mut mistakes),
             engine: engine(&file, &mut mistakes),
             pipeline: PipelineSettings {
@@ -219,6 +233,21 @@ fn found(path: Result<PathBuf, String>, mistakes: &mut Vec<String>) -> PathBuf {
         mistakes.push(mistake);
         PathBuf::new()
     })
+}
+
+/// Each one once, and without the one that serves: it may be named on the command line.
+fn beside(file: &ConfigFile, mistakes: &mut Vec<String>) -> Vec<String> {
+    let mut beside: Vec<String> = Vec::new();
+    for id in &file.models.beside {
+        if *id != file.models.embedder && !beside.contains(id) {
+            beside.push(id.clone());
+        }
+    }
+    if beside.len() >= LOADED_MAX {
+        let most = LOADED_MAX - 1;
+        mistakes.push(format!("models.beside takes {most} embedders at most"));
+    }
+    beside
 }
 
 fn cores() -> NonZeroUsize {

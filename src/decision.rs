@@ -5,7 +5,9 @@ mod calibration;
 mod policy;
 mod reason;
 
-pub use calibration::{Calibration, CalibrationError, CalibrationTarget, impostors_needed};
+pub use calibration::{
+    Calibration, CalibrationError, CalibrationTarget, ReviewThreshold, impostors_needed,
+};
 pub use policy::{DEFAULT_POLICY, Policy, PolicyError, PolicySet, PolicySpec};
 pub use reason::ReasonCode;
 
@@ -139,6 +141,9 @@ pub fn decide(policy: &Policy, evidence: &Evidence<'_>) -> Verdict {
         reasons: vec![reason],
     }
 }
+
+#[cfg(test)]
+pub(crate) use policy::tests::example as example_policy;
 
 #[cfg(test)]
 mod tests {

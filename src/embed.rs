@@ -1,9 +1,12 @@
 //! Embeddings, templates and the contract that makes two of them comparable.
 
+mod fusion;
 mod stored;
 
 use std::sync::Arc;
 
+pub(crate) use fusion::dot;
+pub use fusion::{Band, Cascade, FusedEmbedder, Fusion};
 pub use stored::NotATemplate;
 
 use crate::sample::{align::AlignmentTemplate, picture::Picture};
@@ -109,6 +112,21 @@ pub trait FaceEmbedder: Send {
     /// # Errors
     /// When the crop has the wrong size or the runtime fails.
     fn embed(&mut self, crop: &Picture) -> Result<Embedding, InferenceError>;
+
+    /// The embedding of one aligned crop for one comparison. An embedder of two networks leaves out
+    /// the second where that cannot change the outcome; what comes then is that of the first alone,
+    /// which [`Cascade::similarity`] knows how to compare.
+    ///
+    /// # Errors
+    /// As [`Self::embed`].
+    fn embed_for(
+        &mut self,
+        crop: &Picture,
+        _cascade: &Cascade,
+        _reference: &Embedding,
+    ) -> Result<Embedding, InferenceError> {
+        self.embed(crop)
+    }
 }
 
 #[cfg(test)]

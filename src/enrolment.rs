@@ -38,8 +38,6 @@ const TRIES_MAX: u32 = 16;
 pub struct Settings {
     /// Whether portraits are kept, sealed, beside the templates made from them.
     pub keep_portraits: bool,
-    /// Numbers of an embedding of the served contract; none: not known, and not checked.
-    pub dimension: Option<usize>,
 }
 
 /// Who asks for a change, under which id, of whom.
@@ -178,13 +176,13 @@ impl Answer {
 /// How a subject stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// A reference of the served contract is there.
+    /// A reference is there that a loaded model can compare.
     Ready,
     /// Unknown, or erased.
     None,
     /// Known, without any reference.
     NotSynced,
-    /// Only references of contracts that are not served.
+    /// Only references of contracts whose models are not loaded.
     OtherContract,
     /// Blocked, whatever it has.
     Blocked,
@@ -231,13 +229,21 @@ impl Enrolment {
             self.records.store().append(entry).await?;
             return Ok((Standing::NikMalformed, None));
         };
-        let served = self.served()?;
+        let served = self.served();
         let store = self.records.store();
         let found = store.subject(subject, served.as_str()).await?;
-        let Some((row, reference)) = found.filter(|(row, _)| row.status != SubjectStatus::Erased)
+        let Some((row, mut reference)) =
+            found.filter(|(row, _)| row.status != SubjectStatus::Erased)
         else {
             return Ok((Standing::None, None));
         };
+        // As long as the model of another contract is loaded, its templates are compared by it.
+        for contract in self.verifier.lineup().contracts().skip(1) {
+            if reference.is_none() {
+                let found = store.subject(subject, contract.as_str()).await?;
+                reference = found.and_then(|(_, reference)| reference);
+            }
+        }
         let is_served = reference.is_some();
         let reference = match reference {
             Some(reference) => Some(reference),
@@ -275,11 +281,9 @@ impl Enrolment {
         Some(self.records.keys().subject_hash(nik))
     }
 
-    /// The contract that verifications compare under.
-    fn served(&self) -> Result<&ContractId, EnrolmentError> {
-        let policy = self.verifier.policies().find("");
-        let missing = || EnrolmentError::Internal("there is no default policy".to_owned());
-        Ok(&policy.ok_or_else(missing)?.contract_id)
+    /// The contract that templates are made under now.
+    fn served(&self) -> ContractId {
+        self.verifier.active().contract_id().clone()
     }
 
     /// The answer that the same request got before.

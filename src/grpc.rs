@@ -9,6 +9,7 @@ mod deadline;
 mod endpoint;
 mod enrollment;
 mod info;
+mod models;
 mod privacy;
 mod results;
 mod review;
@@ -64,7 +65,8 @@ pub use convert::{requests, responses};
 pub use deadline::parse_timeout;
 pub use endpoint::{ClientTls, InvalidUrl, endpoint, endpoint_with};
 pub use enrollment::EnrollmentService;
-pub use info::{ServiceInfo, ServiceModel};
+pub use info::ServiceInfo;
+pub use models::ModelsService;
 pub use privacy::PrivacyService;
 pub use review::ReviewService;
 pub use server::{

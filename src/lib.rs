@@ -15,6 +15,14 @@
 //! by NIK:  access ─► activation: consent ► number ► reference ► attempts ► verify ► commit ─► told
 //!                                              │                                │
 //!                          records: store + keys                 entry, attempt, reply, token
+//!
+//! models:  serving: which are loaded, which serves ─ a request keeps its own to the end
+//!             └─ load beside ► shadow ► activate ◄► roll back
+//!
+//! the workbench, evaluation:
+//!          dataset ─► acquire ─► scoring ─► measures: rates, intervals ─► report
+//!                        │                      ├─► comparison ─► gate ─► verdict
+//!                        └─ pipeline, cache     └─► calibration ─► decision
 //! ```
 //!
 //! ## The map, in reading order
@@ -22,17 +30,18 @@
 //! | module | what it knows | where to start |
 //! |---|---|---|
 //! | [`sample`] | bytes → pixels → faces → quality → aligned crop | [`sample::decode::decode`], [`sample::detect::locate`] |
-//! | [`embed`] | embeddings, templates, contract ids | [`embed::Template`] |
-//! | [`compare`] | similarity of two templates of one contract | [`compare::compare`] |
+//! | [`embed`] | embeddings, templates, contract ids; two networks as one | [`embed::Template`], [`embed::FusedEmbedder`] |
+//! | [`compare`] | similarity of two templates of one contract, by one network or a cascade of two | [`compare::compare`], [`compare::Scoring`] |
 //! | [`decision`] | calibrations, policies, reasons | [`decision::decide`] |
 //! | [`engine`] | lanes, the bounded queue, deadlines, batches for a device | [`engine::Engine`] |
 //! | [`pipeline`] | what a lane does with one sample | [`pipeline::Pipeline::run`] |
+//! | [`serving`] | the loaded models, which of them serves, how that is changed, a candidate in shadow | [`serving::Registry`], [`serving::Swap`] |
 //! | [`verify`] | a request's way: two samples, one decision | [`verify::Verifier::verify`] |
-//! | [`model`] | manifest, ONNX Runtime, its providers, the two networks | [`model::Manifest`] |
+//! | [`model`] | manifest, ONNX Runtime, its providers, detector and embedders; bringing a network in | [`model::Manifest`], [`model::prepare()`] |
 //! | [`grpc`] | the contract on the wire | [`grpc::serve`] |
 //! | [`load`] | load on a server, and what it measures | [`load::run`] |
-//! | [`evaluation`] | accuracy on lists of pairs | [`evaluation::evaluate`] |
-//! | [`report`] | tables, JSON and HTML for people | [`report::html`] |
+//! | [`evaluation`] | the workbench: data sets, error rates with intervals, degradations, comparison of models, thresholds | [`evaluation::evaluate`], [`evaluation::measure`] |
+//! | [`report`] | tables, JSON, Markdown and HTML for people | [`report::html`], [`report::evaluation`] |
 //! | [`telemetry`] | logs and metrics | [`telemetry::Metrics`] |
 //! | [`subject`] | the NIK, and the keyed hash that stands for it | [`subject::Nik::parse`] |
 //! | [`access`] | roles, callers, and who may call what | [`access::METHODS`] |
@@ -66,6 +75,26 @@
 //!   (`compare::tests::two_contracts_never_compare`).
 //! - Each accepted job gets exactly one reply, also when a lane panics (`engine::tests`); no queue
 //!   is unbounded (`engine::queue::tests`).
+//! - A request ends on the model it began with, by that model's policies, and what could not be
+//!   loaded leaves what served before serving (`serving::tests`, `tests/integration/swap.rs`).
+//! - Templates that a model made hold as long as that model is loaded, and no longer
+//!   (`serving::tests::each_contract_that_is_loaded_is_asked_for_the_active_one_first`). A shadow
+//!   keeps counts and nothing else (`tests/integration/swap/shadow.rs`).
+//! - The similarity of two networks is the weighted sum of theirs, and the second is asked only
+//!   where the band says so (`embed::fusion::tests`, `tests/integration/fusion.rs`).
+//! - A network that was prepared computes what the given one does
+//!   (`tests/integration/models_command.rs`), and a contract id changes with everything that moves
+//!   an embedding (`model::manifest::tests`). Production runs no model whose licence forbids
+//!   commercial use (`model::manifest::tests`).
+//! - A false match rate that the comparisons cannot support is refused
+//!   (`evaluation::measures::tests`), and a threshold serves the contract that it was measured with
+//!   and no other (`tests/integration/embedders.rs`).
+//! - A failure to acquire is a non-match, and no impostor comparison
+//!   (`evaluation::scoring::tests::a_sample_that_was_lost_loses_its_genuine_comparisons_only`).
+//! - What a gate demands and nobody measured is never a pass
+//!   (`evaluation::gate::tests::what_was_not_measured_is_an_error_and_never_a_pass`).
+//! - Remembered embeddings are used only where nobody else can read them
+//!   (`evaluation::cache::tests::what_others_may_read_is_not_used`).
 //! - A face that finds the accelerator free is computed at once, and none waits for one that failed
 //!   (`engine::buckets::tests`, `engine::batcher::tests`).
 //! - A provider computes all of a model, or padan does not start
@@ -120,6 +149,8 @@ pub mod decision;
 pub mod engine;
 
 pub mod pipeline;
+
+pub mod serving;
 
 pub mod verify;
 

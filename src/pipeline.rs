@@ -10,9 +10,9 @@ use bytes::Bytes;
 use find::Found;
 
 use crate::decision::ReasonCode;
-use crate::embed::{FaceEmbedder, InferenceError, Template};
+use crate::embed::{Cascade, Embedding, FaceEmbedder, InferenceError, Template};
 use crate::engine::{Checkpoint, Stopped, Worker};
-use crate::sample::align::AlignError;
+use crate::sample::align::{ARCFACE_112, AlignError};
 use crate::sample::decode::{DecodeError, ImageLimits, Reduction};
 use crate::sample::detect::{DetectError, FaceChoice, FaceDetector};
 use crate::sample::geometry::Face;
@@ -51,6 +51,17 @@ pub struct SampleTask {
     pub choice: FaceChoice,
     /// How far to go.
     pub goal: Goal,
+    /// What the sample is compared with, where an embedder of two networks may spare the second.
+    pub cascade: Option<CascadeTask>,
+}
+
+/// A comparison whose reference is known before the probe is embedded.
+#[derive(Clone)]
+pub struct CascadeTask {
+    /// How both are compared.
+    pub cascade: Cascade,
+    /// The reference.
+    pub reference: Embedding,
 }
 
 impl std::fmt::Debug for SampleTask {
@@ -199,7 +210,7 @@ impl Pipeline {
         let (mut result, is_aligned) = self.examine(task.role, found, times)?;
         checkpoint.check()?;
         if is_aligned {
-            self.embed(task.goal, &mut result)?;
+            self.embed(task, &mut result)?;
         }
         Ok(result)
     }
@@ -223,8 +234,14 @@ impl Pipeline {
             let template = self.embedder.alignment();
             let landmarks = reduction.to_pixel_centres(&face.landmarks);
             let aligned = &mut self.workspace.face;
+            let other = &mut self.workspace.other_face;
             let done = timed(&mut times.align, || {
-                aligned.align(picture, &landmarks, template)
+                aligned.align(picture, &landmarks, &ARCFACE_112)?;
+                if *template == ARCFACE_112 {
+                    return Ok(());
+                }
+                let rect = reduction.to_picture(face.rect);
+                other.cut(picture, rect, &landmarks, template)
             });
             match done {
                 Ok(()) => {
@@ -266,16 +283,23 @@ impl Pipeline {
         Ok((result, is_aligned))
     }
 
-    fn embed(&mut self, goal: Goal, result: &mut SampleResult) -> Result<(), SampleError> {
-        let is_due = match goal {
+    fn embed(&mut self, task: &SampleTask, result: &mut SampleResult) -> Result<(), SampleError> {
+        let is_due = match task.goal {
             Goal::Assess => false,
             Goal::Embed => result.faults.is_empty(),
             Goal::EmbedAnyway => true,
         };
         if is_due {
             let embedder = self.embedder.as_mut();
-            let crop = self.workspace.face.crop();
-            let embedding = timed(&mut result.times.embed, || embedder.embed(crop))?;
+            let Workspace {
+                face, other_face, ..
+            } = &self.workspace;
+            let is_assessed = *embedder.alignment() == ARCFACE_112;
+            let crop = if is_assessed { face } else { other_face }.crop();
+            let embedding = timed(&mut result.times.embed, || match &task.cascade {
+                Some(task) => embedder.embed_for(crop, &task.cascade, &task.reference),
+                None => embedder.embed(crop),
+            })?;
             result.template = Some(Template {
                 contract_id: self.embedder.contract_id().clone(),
                 embedding,

@@ -5,6 +5,8 @@ mod seal;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::access::{Caller, Method, Refusal};
 use crate::audit::{Actor, Entry, Event, Text, Timestamp, WriterId};
 use crate::embed::{ContractId, NotATemplate, Template};
@@ -199,6 +201,27 @@ impl Records {
             self.with_keys(open).await
         };
         opened.map(Enrolled::Reference)
+    }
+
+    /// The portrait that the template of `version` was made from; none where it was not kept, or
+    /// the subject is not one to be verified any more.
+    ///
+    /// # Errors
+    /// When the database fails, or the portrait does not open here.
+    pub async fn portrait(
+        &self,
+        subject: SubjectHash,
+        version: u64,
+    ) -> Result<Option<Bytes>, RecordsError> {
+        let found = self.store.subject(subject, PORTRAIT).await?;
+        let Some((row, Some(portrait))) = found else {
+            return Ok(None);
+        };
+        if row.status != SubjectStatus::Active || portrait.row_version != version {
+            return Ok(None);
+        }
+        let open = move |keys: &KeyRing| seal::open_portrait(keys, subject, &row, &portrait);
+        self.with_keys(open).await.map(Some)
     }
 
     /// The key of `subject`, whatever its status; none when there is no such subject or key.

@@ -1,9 +1,12 @@
 //! Results for people and programs: tables, JSON, HTML. All are made from the wire's responses, so
 //! that a local run and a server's answer look the same.
 
+pub mod compare;
+pub mod evaluation;
 pub mod html;
 pub mod json;
 pub mod load;
+mod look;
 pub mod plot;
 pub mod table;
 

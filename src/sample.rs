@@ -31,8 +31,10 @@ pub enum SampleRole {
 pub struct Workspace {
     /// Pictures of the search for faces.
     pub detect: detect::Workspace,
-    /// The selected face.
+    /// The selected face, as its quality is measured, and as most embedders take it.
     pub face: align::AlignedFace,
+    /// The selected face for an embedder of another alignment.
+    pub other_face: align::AlignedFace,
     /// Luminance of its crop.
     pub luminance: Vec<u8>,
 }
@@ -43,10 +45,12 @@ impl Workspace {
         let Self {
             detect,
             face,
+            other_face,
             luminance,
         } = self;
         detect.wipe();
         face.wipe();
+        other_face.wipe();
         luminance.fill(0);
     }
 }

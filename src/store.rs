@@ -45,7 +45,7 @@ pub use enrolment::{
 pub use erasure::{Erase, Erased, Erasure};
 pub use error::StoreError;
 pub use kept::{Kept, KeptAttempts, KeptReview};
-pub use known::{Known, Question};
+pub use known::{CONTRACTS_MAX, Known, Question};
 pub use once::{Once, OnceOutcome};
 pub use open::{Location, Settings};
 pub use requests::{Claim, RequestKey, Stored};

@@ -42,7 +42,7 @@ pub use journal::{
 };
 pub use plan::{Extent, Part};
 pub use query::{ENTRIES_MAX, Filter, Page, PageToken, Query};
-pub use reads::{note_start, note_stop};
+pub use reads::{note_model, note_start, note_stop};
 pub use restore::{Backup, LostChain, RestoreError, Restored, check_backup};
 pub use scope::{BreachScope, ScopeQuestion};
 pub use start::{StartError, Started, TAIL_ENTRIES, check_start};

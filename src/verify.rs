@@ -1,18 +1,20 @@
 //! A request's way through the service: two samples to the lanes, their templates compared, a
 //! decision. Knows no transport and no runtime.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::compare::{ContractMismatch, Similarity, compare};
-use crate::decision::{Evidence, Policy, PolicySet, ReasonCode, Verdict, decide};
+use crate::compare::{ContractMismatch, Scoring, Similarity};
+use crate::decision::{Evidence, Policy, ReasonCode, Verdict, decide};
 use crate::embed::{ContractId, Template};
-use crate::engine::{Class, Completed, Engine, JobError, Reply, SubmitError};
-use crate::pipeline::{Goal, Pipeline, SampleError, SampleResult, SampleTask};
+use crate::engine::{Class, Completed, JobError, Reply, SubmitError};
+use crate::pipeline::{CascadeTask, Goal, SampleError, SampleResult, SampleTask};
 use crate::sample::SampleRole;
 use crate::sample::decode::DecodeError;
 use crate::sample::detect::FaceChoice;
+use crate::serving::{Lineup, Offer, Registry, Serving};
 
 /// The enrolled side.
 #[derive(Clone)]
@@ -136,31 +138,90 @@ impl From<ContractMismatch> for VerifyError {
     }
 }
 
-/// Compares samples by policies, on the lanes of one engine.
+/// Compares samples by policies, on the model that serves.
 pub struct Verifier {
-    engine: Engine<Pipeline>,
-    policies: PolicySet,
+    models: Arc<Registry>,
 }
 
 impl Verifier {
-    /// A verifier on a running engine.
+    /// A verifier on these models.
     #[must_use]
-    pub fn new(engine: Engine<Pipeline>, policies: PolicySet) -> Self {
-        Self { engine, policies }
+    pub fn new(models: Arc<Registry>) -> Self {
+        Self { models }
     }
 
-    /// The engine it works on.
+    /// The models it works on.
     #[must_use]
-    pub fn engine(&self) -> &Engine<Pipeline> {
-        &self.engine
+    pub fn models(&self) -> &Arc<Registry> {
+        &self.models
     }
 
-    /// The policies it decides by.
+    /// Which models there are at this moment: what a request takes once, at its beginning.
     #[must_use]
-    pub fn policies(&self) -> &PolicySet {
-        &self.policies
+    pub fn lineup(&self) -> Arc<Lineup> {
+        self.models.lineup()
     }
 
+    /// The model that serves at this moment.
+    #[must_use]
+    pub fn active(&self) -> Arc<Serving> {
+        self.models.active()
+    }
+
+    /// Compares a probe with a reference and decides: two samples on the active model, a template
+    /// on the model of its contract.
+    ///
+    /// # Errors
+    /// As [`Serving::verify`].
+    pub async fn verify(
+        &self,
+        task: VerifyTask,
+        urgency: Urgency,
+    ) -> Result<Verification, VerifyError> {
+        let lineup = self.lineup();
+        let (model, image) = match &task.reference {
+            Reference::Sample(image) => (lineup.active(), Some(image.clone())),
+            Reference::Template(template) => {
+                let model = lineup.of_contract(&template.contract_id);
+                (model.unwrap_or_else(|| lineup.active()), None)
+            }
+        };
+        let shadow = lineup.shadow().map(|it| (it, task.probe.clone()));
+        let made = model.verify(task, urgency).await?;
+        model.note_verification();
+        if let (Some((shadow, probe)), Some(image)) = (shadow, image) {
+            let reference = Box::pin(std::future::ready(Some(image)));
+            shadow.offer(model, &made, || Some(Offer { probe, reference }));
+        }
+        Ok(made)
+    }
+
+    /// Looks at one sample: faces, quality, faults. Makes no template.
+    ///
+    /// # Errors
+    /// When the sample is no image, or there is no capacity or time.
+    pub async fn assess(
+        &self,
+        image: Bytes,
+        role: SampleRole,
+        urgency: Urgency,
+    ) -> Result<SampleResult, VerifyError> {
+        let task = sample_task(image, role, Goal::Assess);
+        self.active().examine(task, urgency).await
+    }
+
+    /// Makes a template of a portrait, by the limits for references. Without one when the portrait
+    /// has faults.
+    ///
+    /// # Errors
+    /// When the portrait is no image, or there is no capacity or time.
+    pub async fn enrol(&self, image: Bytes, urgency: Urgency) -> Result<SampleResult, VerifyError> {
+        let task = sample_task(image, SampleRole::Reference, Goal::Embed);
+        self.active().examine(task, urgency).await
+    }
+}
+
+impl Serving {
     /// Compares a probe with a reference and decides. Two samples run on two lanes when two are
     /// free.
     ///
@@ -174,7 +235,7 @@ impl Verifier {
     ) -> Result<Verification, VerifyError> {
         let started = Instant::now();
         let policy = self.policy(&task.policy)?.clone();
-        let probe = sample_task(task.probe, SampleRole::Probe, Goal::Embed);
+        let mut probe = sample_task(task.probe, SampleRole::Probe, Goal::Embed);
         let (probe, reference) = match task.reference {
             Reference::Sample(image) => {
                 let reference = sample_task(image, SampleRole::Reference, Goal::Embed);
@@ -182,12 +243,13 @@ impl Verifier {
             }
             Reference::Template(template) => {
                 check_contract(&template, &policy.contract_id)?;
+                probe.cascade = cascade_task(policy.scoring, &template);
                 let probe = self.examine(probe, urgency).await?;
                 (probe, ReferenceSide::Template(template))
             }
         };
         let similarity = match (&probe.template, reference.template()) {
-            (Some(probe), Some(reference)) => Some(compare(probe, reference)?),
+            (Some(probe), Some(reference)) => Some(policy.scoring.compare(probe, reference)?),
             _ => None,
         };
         let evidence = Evidence {
@@ -205,39 +267,14 @@ impl Verifier {
         })
     }
 
-    /// Looks at one sample: faces, quality, faults. Makes no template.
-    ///
-    /// # Errors
-    /// When the sample is no image, or there is no capacity or time.
-    pub async fn assess(
-        &self,
-        image: Bytes,
-        role: SampleRole,
-        urgency: Urgency,
-    ) -> Result<SampleResult, VerifyError> {
-        let task = sample_task(image, role, Goal::Assess);
-        self.examine(task, urgency).await
-    }
-
-    /// Makes a template of a portrait, by the limits for references. Without one when the portrait
-    /// has faults.
-    ///
-    /// # Errors
-    /// When the portrait is no image, or there is no capacity or time.
-    pub async fn enrol(&self, image: Bytes, urgency: Urgency) -> Result<SampleResult, VerifyError> {
-        let task = sample_task(image, SampleRole::Reference, Goal::Embed);
-        self.examine(task, urgency).await
-    }
-
     async fn examine(
         &self,
         task: SampleTask,
         urgency: Urgency,
     ) -> Result<SampleResult, VerifyError> {
         let role = task.role;
-        let [reply] = self
-            .engine
-            .submit(urgency.class, urgency.deadline, [task])?;
+        let engine = self.engine();
+        let [reply] = engine.submit(urgency.class, urgency.deadline, [task])?;
         finish(reply, role).await
     }
 
@@ -248,14 +285,15 @@ impl Verifier {
         urgency: Urgency,
     ) -> Result<(SampleResult, ReferenceSide), VerifyError> {
         let tasks = [probe, reference];
-        let [probe, reference] = self.engine.submit(urgency.class, urgency.deadline, tasks)?;
+        let engine = self.engine();
+        let [probe, reference] = engine.submit(urgency.class, urgency.deadline, tasks)?;
         let probe = finish(probe, SampleRole::Probe).await?;
         let reference = finish(reference, SampleRole::Reference).await?;
         Ok((probe, ReferenceSide::Sample(Box::new(reference))))
     }
 
     fn policy(&self, id: &str) -> Result<&Policy, VerifyError> {
-        self.policies
+        self.policies()
             .find(id)
             .ok_or_else(|| VerifyError::UnknownPolicy {
                 policy: id.to_owned(),
@@ -299,7 +337,19 @@ fn sample_task(image: Bytes, role: SampleRole, goal: Goal) -> SampleTask {
         role,
         choice: FaceChoice::Largest,
         goal,
+        cascade: None,
     }
+}
+
+/// What the probe's lane has to know of the reference, to spare a network.
+fn cascade_task(scoring: Scoring, reference: &Template) -> Option<CascadeTask> {
+    let Scoring::Cascade(cascade) = scoring else {
+        return None;
+    };
+    Some(CascadeTask {
+        cascade,
+        reference: reference.embedding.clone(),
+    })
 }
 
 /// Without this, a template of another contract would go unnoticed until a probe is fit.

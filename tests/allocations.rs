@@ -144,6 +144,7 @@ fn count_stages(models: &Models, image: &Bytes) -> Vec<AllocationInfo> {
         detect: mut views,
         face: mut aligned,
         mut luminance,
+        ..
     } = Workspace::default();
     let choice = FaceChoice::Largest;
     let mut detect = || locate(&mut detector, &mut views, &picture, role, choice);
@@ -175,6 +176,7 @@ fn count_stages(models: &Models, image: &Bytes) -> Vec<AllocationInfo> {
 fn count_whole(models: &Models, image: &Bytes) -> AllocationInfo {
     let mut pipeline = models.pipeline();
     let task = SampleTask {
+        cascade: None,
         image: image.clone(),
         role: SampleRole::Probe,
         choice: FaceChoice::Largest,

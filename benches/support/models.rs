@@ -51,10 +51,12 @@ impl Models {
         entry.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// All embedders of the manifest, the served one first.
+    /// The embedders of the manifest that are shipped, the served one first. The weights of the
+    /// others need not be here.
     pub fn embedder_ids(&self) -> Vec<&str> {
         let entries = self.manifest.models().iter();
-        let embedders = entries.filter(|entry| entry.task == ModelTask::Embedder);
+        let embedders =
+            entries.filter(|entry| entry.task == ModelTask::Embedder && entry.commercial_use);
         let mut ids: Vec<&str> = embedders.map(|entry| entry.id.as_str()).collect();
         ids.sort_by_key(|id| *id != self.config.embedder);
         ids
@@ -85,7 +87,12 @@ impl Models {
     pub fn policy(&self) -> Policy {
         let entry = self.entry(&self.config.embedder, ModelTask::Embedder);
         let calibration = Calibration::read(&self.config.calibration).expect("is there");
-        let policies = PolicySet::new(&self.config.policies, &calibration, &entry.contract_id());
+        let policies = PolicySet::new(
+            &self.config.policies,
+            &calibration,
+            &entry.contract_id(),
+            None,
+        );
         let policies = policies.expect("the policies are valid");
         policies.find("").expect("there is a default").clone()
     }

@@ -287,6 +287,7 @@ fn assess_stage(sample: &Rc<Prepared>, models: &Models) -> Stage {
 
 fn task(sample: &Prepared) -> SampleTask {
     SampleTask {
+        cascade: None,
         image: sample.image.clone(),
         role: sample.role,
         choice: FaceChoice::Largest,

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::compare::compare;
 use crate::embed::Template;
 use crate::engine::Checkpoint;
-use crate::model::ModelEntry;
+use crate::model::Embedder;
 use crate::pipeline::{Goal, Pipeline, SampleTask};
 use crate::sample::SampleRole;
 use crate::sample::detect::FaceChoice;
@@ -72,19 +72,19 @@ pub enum GoldenError {
 /// When a file is missing, or the similarity is not the one in the manifest.
 pub fn check(
     pipeline: &mut Pipeline,
-    embedder: &ModelEntry,
+    embedder: &Embedder,
     models: &Path,
 ) -> Result<(), GoldenError> {
     let found = similarity(pipeline, models)?;
-    match embedder.golden_similarity {
+    match embedder.golden_similarity() {
         Some(expected) if (found - expected).abs() <= TOLERANCE => Ok(()),
         Some(expected) => Err(GoldenError::Differs {
-            model: embedder.id.clone(),
+            model: embedder.id().to_owned(),
             found,
             expected,
         }),
         None => Err(GoldenError::Unknown {
-            model: embedder.id.clone(),
+            model: embedder.id().to_owned(),
             found,
         }),
     }
@@ -114,6 +114,7 @@ fn template(pipeline: &mut Pipeline, path: PathBuf) -> Result<Template, GoldenEr
         image,
         role: SampleRole::Reference,
         choice: FaceChoice::Largest,
+        cascade: None,
         goal: Goal::EmbedAnyway,
     };
     let cause = match pipeline.run(&task, &Checkpoint::always()) {

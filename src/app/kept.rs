@@ -44,7 +44,6 @@ impl OpenRecords {
         config: &Config,
         store: &StoreConfig,
         verifier: &Arc<Verifier>,
-        dimension: Option<usize>,
     ) -> Result<Self, AppError> {
         let keys = KeyRing::read(&store.keys, &secret_variable, OffsetDateTime::now_utc())?;
         let database = SqlStore::open(&store.database).await;
@@ -53,15 +52,12 @@ impl OpenRecords {
         let records = Arc::new(Records::open(database, Arc::new(keys), writer).await?);
         let journal = Arc::new(Journal::open(&store.trail.journal)?);
         look_back(&records, &journal, store).await?;
-        trail::note_start(&records, verifier.policies().iter())
-            .await
-            .map_err(RecordsError::from)?;
+        note_models(&records, verifier).await?;
         let limiter = Arc::new(Limiter::new(config.server.access.limits));
         let shared = || (Arc::clone(verifier), Arc::clone(&records));
         let ((for_activation, kept), (for_enrolment, enrolled)) = (shared(), shared());
         let settings = enrolment::Settings {
             keep_portraits: config.keep_portraits,
-            dimension,
         };
         let older_keys = &store.trail.older_keys;
         let trail = Trail::new(Arc::clone(&records), (*journal).clone(), older_keys);
@@ -85,6 +81,11 @@ impl OpenRecords {
             stop,
             sweeper,
         })
+    }
+
+    /// The store with its keys.
+    pub fn records(&self) -> &Arc<Records> {
+        self.activation.records()
     }
 
     /// What is served of them.
@@ -114,6 +115,18 @@ impl OpenRecords {
         }
         records.store().close().await;
     }
+}
+
+/// The policies of the model that serves, and of those that are loaded beside it.
+async fn note_models(records: &Records, verifier: &Verifier) -> Result<(), RecordsError> {
+    let lineup = verifier.lineup();
+    let active = lineup.active();
+    trail::note_start(records, active.policies().iter()).await?;
+    for model in lineup.loaded().iter().filter(|it| !lineup.is_active(it)) {
+        let policies = model.policies().iter();
+        trail::note_model(records, None, ("model_loaded", &[]), policies).await?;
+    }
+    Ok(())
 }
 
 /// Whether this is the database that the journal speaks of, with all of its erasures.

@@ -39,8 +39,8 @@ pub enum Event {
     TrailRead,
     /// A call was refused before anything was decided.
     CallRefused,
-    /// A process of padan began its work, by the policies that the entry names, or ended it; or a
-    /// backup was restored.
+    /// A process of padan began its work, by the policies that the entry names, or ended it; a
+    /// model was loaded, activated, tried or unloaded; or a backup was restored.
     ServiceChanged,
 }
 

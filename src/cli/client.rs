@@ -144,6 +144,8 @@ pub fn start_small(config: &Config) -> Result<App, Failure> {
     let mut config = config.clone();
     let two = std::num::NonZeroUsize::MIN.saturating_add(1);
     config.engine.lanes = config.engine.lanes.min(two);
+    // Nothing is stored here that other models would be needed for.
+    config.beside.clear();
     Ok(App::start(&config)?)
 }
 

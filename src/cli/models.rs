@@ -1,33 +1,45 @@
-//! `padan models list|check|measure`
+//! `padan models list|check|measure|add|prepare`
 
+mod add;
+mod check;
+pub mod cost;
 mod measure;
+mod prepare;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use comfy_table::Table;
 use serde_json::json;
 
 use super::{Failure, Outcome};
-use crate::app::ModelSet;
 use crate::config::{Config, ModelsCommand};
-use crate::model::{Manifest, ModelEntry};
+use crate::model::{Embedder, Manifest, ModelEntry, Profile};
 use crate::report::table::new_table;
 
 pub fn run(command: &ModelsCommand, config: &Config) -> Outcome {
     match command {
         ModelsCommand::List { json } => list(config, *json),
-        ModelsCommand::Check => check(config),
+        ModelsCommand::Check { ids } => check::run(config, ids),
         ModelsCommand::Measure { rounds, json } => measure::run(config, *rounds, *json),
+        ModelsCommand::Cost { samples } => cost::run(config, samples),
+        ModelsCommand::Add(args) => add::run(config, args),
+        ModelsCommand::Prepare { file, out } => prepare::run(config, file, out),
     }
 }
 
 fn list(config: &Config, as_json: bool) -> Outcome {
     let manifest =
         Manifest::read(&config.models).map_err(|error| Failure::Technical(error.to_string()))?;
+    let fusions = || {
+        let ids = manifest.fusions().iter().map(|fusion| &fusion.id);
+        // Whatever may be served, all of it is listed.
+        ids.filter_map(|id| manifest.embedder(id, Profile::Research).ok())
+    };
     if as_json {
         let models: Vec<_> = manifest.models().iter().map(entry_json).collect();
-        super::print(&format_args!("{:#}", json!({ "models": models })));
+        let fusions: Vec<_> = fusions().map(|fused| fusion_json(&fused)).collect();
+        let answer = json!({ "models": models, "fusions": fusions });
+        super::print(&format_args!("{answer:#}"));
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = new_table(&[
@@ -40,6 +52,21 @@ fn list(config: &Config, as_json: bool) -> Outcome {
     ]);
     for entry in manifest.models() {
         add_row(&mut table, entry);
+    }
+    for fused in fusions() {
+        let parts: Vec<_> = fused
+            .models()
+            .iter()
+            .map(|entry| entry.id.clone())
+            .collect();
+        table.add_row([
+            fused.id().to_owned(),
+            "fusion".to_owned(),
+            fused.licence(),
+            fused.contract_id().to_string(),
+            "–".to_owned(),
+            parts.join(" + "),
+        ]);
     }
     super::print(&format_args!("{table}"));
     Ok(ExitCode::SUCCESS)
@@ -71,19 +98,21 @@ fn entry_json(entry: &ModelEntry) -> serde_json::Value {
     })
 }
 
-fn contract(entry: &ModelEntry) -> Option<String> {
-    entry.dimension.map(|_| entry.contract_id().to_string())
+fn fusion_json(fused: &Embedder) -> serde_json::Value {
+    let parts: Vec<_> = fused
+        .models()
+        .iter()
+        .map(|entry| entry.id.clone())
+        .collect();
+    json!({
+        "id": fused.id(),
+        "models": parts,
+        "licence": fused.licence(),
+        "contract_id": fused.contract_id().as_str(),
+        "dimension": fused.dimension(),
+    })
 }
 
-/// Makes the configured models ready as a server would.
-fn check(config: &Config) -> Outcome {
-    let models = ModelSet::select(config)?;
-    let settings = Arc::new(config.pipeline.clone());
-    models.pipeline(&settings).map_err(Failure::Technical)?;
-    super::print(&format_args!(
-        "{} and {}: digest, licence, names, shapes and golden faces are as the manifest says",
-        config.detector, config.embedder
-    ));
-    super::print(&format_args!("contract id: {}", models.contract_id()));
-    Ok(ExitCode::SUCCESS)
+fn contract(entry: &ModelEntry) -> Option<String> {
+    entry.dimension.map(|_| entry.contract_id().to_string())
 }

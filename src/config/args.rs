@@ -2,9 +2,14 @@
 
 mod audit;
 mod client;
+mod compare;
+mod dataset;
+mod evaluate;
 mod import;
 mod keys;
 mod load;
+mod models;
+mod swap;
 mod trail;
 
 use std::net::SocketAddr;
@@ -16,9 +21,16 @@ use time::format_description::well_known::Rfc3339;
 
 pub use audit::{AuditCommand, AuditExportArgs, AuditVerifyArgs, TrailPartArgs};
 pub use client::ClientTlsArgs;
+pub use compare::CompareArgs;
+pub use dataset::{DEFAULT_TARGETS, DatasetArgs, ListFormat};
+pub use evaluate::{CalibrateArgs, EvaluateArgs};
 pub use import::ImportArgs;
 pub use keys::{CertsCommand, CertsDevArgs, KeysCommand, KeysFolder};
 pub use load::{LoadArgs, LoadClass, LoadMode};
+pub use models::{ModelAddArgs, ModelsCommand};
+pub use swap::{
+    SwapActivateArgs, SwapArgs, SwapCommand, SwapModelArgs, SwapShadowArgs, SwapUnloadArgs,
+};
 
 use self::trail::TrailCommand;
 use super::LogFormat;
@@ -77,11 +89,18 @@ pub enum Command {
     Verify(VerifyArgs),
     /// Assess one sample: faces, quality, what the operator should do
     Assess(AssessArgs),
-    /// List or check the models
+    /// List, check, measure, add or prepare models
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// Change the model of a running server: load, try in shadow, activate, roll back (role admin)
+    #[command(subcommand)]
+    Swap(SwapCommand),
     /// Measure accuracy on a list of pairs
     Evaluate(EvaluateArgs),
+    /// Measure an embedder's thresholds and write the calibration that a server decides by
+    Calibrate(CalibrateArgs),
+    /// Measure candidates against a baseline; exit code 1 when one does not pass the gate
+    Compare(CompareArgs),
     /// Put load on a server and measure throughput and latency
     Load(LoadArgs),
     /// Enrol the portraits that a CSV file lists; exit code 0: all lines of this call are stored,
@@ -149,51 +168,6 @@ pub struct AssessArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-}
-
-/// `padan models`
-#[derive(Debug, Subcommand)]
-pub enum ModelsCommand {
-    /// What the manifest has
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Load each model: digest, licence, names, shapes, golden faces
-    Check,
-    /// Time the embedder at each batch size, and compare the golden faces with the manifest
-    Measure {
-        /// Rounds over all batch sizes; medians are shown
-        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-        rounds: u32,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-/// `padan evaluate`
-#[derive(Debug, clap::Args)]
-pub struct EvaluateArgs {
-    /// Pair list in LFW's format
-    #[arg(long, value_name = "FILE")]
-    pub pairs: PathBuf,
-    /// Folder of `NAME/NAME_0001.jpg`
-    #[arg(long, value_name = "DIR")]
-    pub images: PathBuf,
-    /// Apply the quality limits: what fails them is a failure to acquire
-    #[arg(long)]
-    pub gated: bool,
-    /// Write the result as JSON ("-": to standard output)
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Write a calibration file for the server
-    #[arg(long, value_name = "FILE")]
-    pub calibration: Option<PathBuf>,
-    /// What the data are, in words, for the calibration [default: the name of the pair list]
-    #[arg(long, value_name = "TEXT")]
-    pub data: Option<String>,
 }
 
 /// `padan demo`

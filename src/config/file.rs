@@ -75,6 +75,8 @@ pub struct Models {
     pub detector: String,
     /// Id of the embedder.
     pub embedder: String,
+    /// Ids of embedders that are loaded beside it, for stored templates of their contracts.
+    pub beside: Vec<String>,
     /// Calibration file; default: `calibration/EMBEDDER.toml` in the folder.
     pub calibration: Option<PathBuf>,
 }
@@ -154,8 +156,9 @@ pub struct PolicyEntry {
     pub id: String,
     /// Target false match rate of a match.
     pub fmr: f64,
-    /// Target false match rate from which a human looks.
-    pub review_fmr: f64,
+    /// Target false match rate from which a human looks; left out: from the calibration's
+    /// threshold for reviews.
+    pub review_fmr: Option<f64>,
 }
 
 impl Default for ConfigFile {
@@ -198,6 +201,7 @@ impl Default for Models {
             folder: None,
             detector: "yunet_2023mar".to_owned(),
             embedder: "sface_2021dec_int8".to_owned(),
+            beside: Vec::new(),
             calibration: None,
         }
     }
@@ -307,7 +311,7 @@ impl ConfigFile {
             return vec![PolicySpec {
                 id: crate::decision::DEFAULT_POLICY.to_owned(),
                 fmr: 1e-4,
-                review_fmr: 1e-3,
+                review_fmr: Some(1e-3),
             }];
         }
         let entries = self.policy.iter().cloned();

@@ -37,6 +37,18 @@ fn an_empty_file_gives_the_defaults() {
 }
 
 #[test]
+fn embedders_beside_stand_once_and_without_the_one_that_serves() {
+    let beside = |ids: &str| {
+        let text = format!("[models]\nembedder = 'a'\nbeside = [{ids}]");
+        load(&text).map(|config| config.beside)
+    };
+    assert!(beside("").expect("none is enough").is_empty());
+    assert_eq!(beside("'b', 'a', 'b', 'c'").expect("two"), ["b", "c"]);
+    let ConfigError(mistakes) = beside("'b', 'c', 'd'").expect_err("three");
+    assert!(mistakes[0].contains("models.beside"), "{mistakes:?}");
+}
+
+#[test]
 fn every_mistake_is_told_at_once() {
     let text = "
         [engine]

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::embed::Band;
+
 /// Thresholds of one embedding contract, measured on one set of comparisons.
 ///
-/// Written by `padan evaluate --calibration FILE`, read by the server.
+/// Written by `padan calibrate --out FILE`, read by the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
@@ -24,13 +26,32 @@ pub struct Calibration {
     pub genuine_count: u64,
     /// Comparisons of two people.
     pub impostor_count: u64,
+    /// Where the second network of a fusion was asked; none: at every comparison, or there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub band: Option<Band>,
+    /// From where a human has to look, where that was asked for and can be said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<ReviewThreshold>,
     /// One entry for each false match rate.
     pub target: Vec<CalibrationTarget>,
 }
 
-/// A threshold and the error rates seen there. Intervals are 95 % Wilson intervals over
-/// comparisons; comparisons of the same people are not independent, so they are a lower bound on
-/// the uncertainty.
+/// A similarity from which a human looks, so that few people are refused by the machine alone.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewThreshold {
+    /// Least similarity for a review.
+    pub threshold: f32,
+    /// Share of the genuine comparisons below it; failures to acquire are among them.
+    pub fnmr: f64,
+    /// Upper end of that rate's 95 % interval.
+    pub fnmr_high: f64,
+    /// Share of the impostor comparisons at or above it: what the humans get to see.
+    pub fmr: f64,
+}
+
+/// A threshold and the error rates seen there. Intervals are at 95 %: the outer ends of Wilson's,
+/// over comparisons, and of those over resamples of people, whose comparisons hang together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CalibrationTarget {
@@ -58,7 +79,7 @@ pub enum CalibrationError {
     /// The file cannot be read.
     #[error(
         "cannot read the calibration {path}: {cause}. Make one with \
-         `padan evaluate --calibration FILE`"
+         `padan calibrate --out FILE`"
     )]
     Unreadable {
         /// The file.
@@ -77,7 +98,7 @@ pub enum CalibrationError {
     /// No threshold was measured for this rate.
     #[error(
         "the calibration has no threshold for FMR {fmr}; measured are: {measured}. Run \
-         `padan evaluate --calibration FILE` on data that supports it"
+         `padan calibrate --out FILE` on data that supports it"
     )]
     NoTarget {
         /// The wanted rate.
@@ -179,6 +200,8 @@ pub(super) mod tests {
             data_sha256: "00".to_owned(),
             genuine_count: 100,
             impostor_count: 30_000,
+            band: None,
+            review: None,
             target: vec![target(1e-3, 0.3), target(1e-4, 0.4), target(1e-5, 0.5)],
         }
     }

@@ -1,9 +1,9 @@
 //! A policy: the threshold and review band of one use, tied to a calibration and a contract.
 
 use super::{Calibration, CalibrationError};
-use crate::compare::Similarity;
+use crate::compare::{Scoring, Similarity};
 use crate::digest::sha256_hex;
-use crate::embed::ContractId;
+use crate::embed::{Band, Cascade, ContractId, Fusion};
 
 /// What an operator writes in the configuration.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,8 +12,9 @@ pub struct PolicySpec {
     pub id: String,
     /// Target false match rate of a match.
     pub fmr: f64,
-    /// Target false match rate from which a human looks; at least `fmr`.
-    pub review_fmr: f64,
+    /// Target false match rate from which a human looks; at least `fmr`. None: the calibration's
+    /// threshold for reviews, which keeps the rate of people refused for good small.
+    pub review_fmr: Option<f64>,
 }
 
 /// A policy ready to decide by.
@@ -37,6 +38,8 @@ pub struct Policy {
     pub impostor_count: u64,
     /// Digest of the calibration data.
     pub data_sha256: String,
+    /// How two templates are compared: as it was done when the threshold was measured.
+    pub scoring: Scoring,
 }
 
 /// A policy that cannot be used.
@@ -51,16 +54,34 @@ pub enum PolicyError {
     /// The thresholds make no sense.
     #[error(
         "policy {id}: −1 < review threshold ≤ match threshold ≤ 1 must hold; the calibration is \
-         damaged: make it again with `padan evaluate --calibration FILE`"
+         damaged: make it again with `padan calibrate --out FILE`"
     )]
     Thresholds {
+        /// The policy.
+        id: String,
+    },
+    /// Nobody said from where a human looks.
+    #[error(
+        "policy {id}: it names no review_fmr, and the calibration has no threshold for reviews: \
+         name a rate, or make the calibration again with `padan calibrate --review-fnmr RATE`"
+    )]
+    NoReview {
+        /// The policy.
+        id: String,
+    },
+    /// The band of a fusion makes no sense.
+    #[error(
+        "policy {id}: −1 ≤ band.from < band.to ≤ 1 must hold in the calibration of a fusion, and \
+         other models have no band: make it again with `padan calibrate --out FILE`"
+    )]
+    Band {
         /// The policy.
         id: String,
     },
     /// The calibration belongs to another model.
     #[error(
         "policy {id}: the calibration was made for {calibration}, but the model served is {model}; \
-         a threshold does not carry over: run `padan evaluate --calibration FILE` with this model"
+         a threshold does not carry over: run `padan calibrate --out FILE` with this model"
     )]
     OtherContract {
         /// The policy.
@@ -87,7 +108,7 @@ pub enum PolicyError {
 }
 
 impl Policy {
-    /// Takes thresholds out of a calibration.
+    /// Takes thresholds out of a calibration of a model, which may be a fusion of two networks.
     ///
     /// # Errors
     /// When the calibration is for another contract or does not support the rates.
@@ -95,9 +116,11 @@ impl Policy {
         spec: &PolicySpec,
         calibration: &Calibration,
         contract_id: &ContractId,
+        fusion: Option<Fusion>,
     ) -> Result<Self, PolicyError> {
         let id = spec.id.clone();
-        if !(0.0 < spec.fmr && spec.fmr <= spec.review_fmr && spec.review_fmr < 1.0) {
+        let review_fmr = spec.review_fmr.unwrap_or(spec.fmr);
+        if !(0.0 < spec.fmr && spec.fmr <= review_fmr && review_fmr < 1.0) {
             return Err(PolicyError::Rates { id });
         }
         if calibration.model_contract_id != contract_id.as_str() {
@@ -115,8 +138,17 @@ impl Policy {
                     cause,
                 })
         };
-        let (decision, review) = (at(spec.fmr)?, at(spec.review_fmr)?);
-        let thresholds = (review.threshold, decision.threshold);
+        let decision = at(spec.fmr)?;
+        let review_from = match (spec.review_fmr, calibration.review) {
+            (Some(fmr), _) => at(fmr)?.threshold,
+            // A review never begins above a match. What is no number stays so, to be refused.
+            (None, Some(review)) if review.threshold > decision.threshold => decision.threshold,
+            (None, Some(review)) => review.threshold,
+            (None, None) => return Err(PolicyError::NoReview { id }),
+        };
+        let thresholds = (review_from, decision.threshold);
+        let scoring = scoring(calibration.band, fusion);
+        let scoring = scoring.ok_or_else(|| PolicyError::Band { id: id.clone() })?;
         // Not the reverse with `>`: a NaN must not pass.
         if !(-1.0 < thresholds.0 && thresholds.0 <= thresholds.1 && thresholds.1 <= 1.0) {
             return Err(PolicyError::Thresholds { id });
@@ -125,23 +157,40 @@ impl Policy {
             "{}\n{:e}\n{:e}\n{}\n{}\n{}\n{}",
             spec.id,
             spec.fmr,
-            spec.review_fmr,
+            review_fmr,
             decision.threshold,
-            review.threshold,
+            review_from,
             contract_id,
             calibration.data_sha256
         );
+        // Only where there is one, so that the versions of other policies stay as they are.
+        let content = match calibration.band {
+            Some(Band { from, to }) => format!("{content}\n{from}\n{to}"),
+            None => content,
+        };
         Ok(Self {
             version: format!("{}@{}", spec.id, short_digest(&content)),
             contract_id: contract_id.clone(),
             threshold: Similarity::new(decision.threshold),
-            review_from: Similarity::new(review.threshold),
+            review_from: Similarity::new(review_from),
             fmr: spec.fmr,
             fmr_interval: (decision.fmr_low, decision.fmr_high),
             impostor_count: calibration.impostor_count,
             data_sha256: calibration.data_sha256.clone(),
+            scoring,
             id,
         })
+    }
+}
+
+/// How templates are compared; `None` when the band makes no sense.
+fn scoring(band: Option<Band>, fusion: Option<Fusion>) -> Option<Scoring> {
+    match (band, fusion) {
+        (None, _) => Some(Scoring::Cosine),
+        (Some(band), Some(fusion)) => band
+            .is_sound()
+            .then_some(Scoring::Cascade(Cascade { fusion, band })),
+        (Some(_), None) => None,
     }
 }
 
@@ -158,7 +207,7 @@ pub struct PolicySet(Vec<Policy>);
 pub const DEFAULT_POLICY: &str = "activation";
 
 impl PolicySet {
-    /// All policies of a configuration.
+    /// All policies of a configuration, for a model that may be a fusion of two networks.
     ///
     /// # Errors
     /// When one cannot be used, or a name stands twice.
@@ -166,6 +215,7 @@ impl PolicySet {
         specs: &[PolicySpec],
         calibration: &Calibration,
         contract_id: &ContractId,
+        fusion: Option<Fusion>,
     ) -> Result<Self, PolicyError> {
         let mut policies: Vec<Policy> = Vec::new();
         for spec in specs {
@@ -173,7 +223,7 @@ impl PolicySet {
                 let id = spec.id.clone();
                 return Err(PolicyError::Twice { id });
             }
-            policies.push(Policy::new(spec, calibration, contract_id)?);
+            policies.push(Policy::new(spec, calibration, contract_id, fusion)?);
         }
         Ok(Self(policies))
     }
@@ -193,6 +243,7 @@ impl PolicySet {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::calibration::ReviewThreshold;
     use super::super::calibration::tests::example as calibration;
     use super::*;
 
@@ -200,12 +251,12 @@ pub(super) mod tests {
         PolicySpec {
             id: DEFAULT_POLICY.to_owned(),
             fmr,
-            review_fmr,
+            review_fmr: Some(review_fmr),
         }
     }
 
     fn made(spec: &PolicySpec) -> Result<Policy, PolicyError> {
-        Policy::new(spec, &calibration(), &ContractId::new("m:1"))
+        Policy::new(spec, &calibration(), &ContractId::new("m:1"), None)
     }
 
     /// Match from 0.4, review from 0.3.
@@ -223,7 +274,8 @@ pub(super) mod tests {
 
     #[test]
     fn a_calibration_of_another_contract_is_refused() {
-        let refused = Policy::new(&spec(1e-4, 1e-3), &calibration(), &ContractId::new("m:2"))
+        let other = ContractId::new("m:2");
+        let refused = Policy::new(&spec(1e-4, 1e-3), &calibration(), &other, None)
             .expect_err("another contract");
         assert!(
             matches!(refused, PolicyError::OtherContract { .. }),
@@ -240,8 +292,59 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn without_a_rate_the_calibration_says_from_where_a_human_looks() {
+        let with = |review: Option<f32>| {
+            let review = review.map(|threshold| ReviewThreshold {
+                threshold,
+                fnmr: 0.004,
+                fnmr_high: 0.01,
+                fmr: 0.02,
+            });
+            let calibration = Calibration {
+                review,
+                ..calibration()
+            };
+            let spec = PolicySpec {
+                review_fmr: None,
+                ..spec(1e-4, 1e-3)
+            };
+            Policy::new(&spec, &calibration, &ContractId::new("m:1"), None)
+        };
+        let review_from = |review| with(Some(review)).expect("supported").review_from;
+        assert_eq!(review_from(0.2).value(), 0.2);
+        // The threshold of a match is 0.4.
+        assert_eq!(review_from(0.5).value(), 0.4);
+        assert!(matches!(with(None), Err(PolicyError::NoReview { .. })));
+    }
+
+    #[test]
+    fn a_band_is_for_a_fusion_and_changes_the_version() {
+        let fusion = Fusion {
+            first_dimension: 2,
+            first_weight: 0.7,
+        };
+        let with = |band, fusion| {
+            let calibration = Calibration {
+                band,
+                ..calibration()
+            };
+            let contract = ContractId::new("m:1");
+            Policy::new(&spec(1e-4, 1e-3), &calibration, &contract, fusion)
+        };
+        let band = |from, to| Some(Band { from, to });
+        let cascade = with(band(0.2, 0.6), Some(fusion)).expect("a fusion");
+        assert!(matches!(cascade.scoring, Scoring::Cascade(_)));
+        assert_ne!(cascade.version, example().version);
+        for (band, fusion) in [(band(0.2, 0.6), None), (band(0.6, 0.2), Some(fusion))] {
+            let refused = with(band, fusion).expect_err("no sense");
+            assert!(matches!(refused, PolicyError::Band { .. }), "{refused}");
+        }
+    }
+
+    #[test]
     fn an_empty_name_means_activation() {
-        let set = PolicySet::new(&[spec(1e-4, 1e-3)], &calibration(), &ContractId::new("m:1"))
+        let contract = ContractId::new("m:1");
+        let set = PolicySet::new(&[spec(1e-4, 1e-3)], &calibration(), &contract, None)
             .expect("supported");
         assert_eq!(set.find("").map(|p| p.id.as_str()), Some(DEFAULT_POLICY));
         assert!(set.find("nothing").is_none());

@@ -16,12 +16,18 @@ const SQUARE_DEVIATION_MAX: f64 = 1e-4;
 pub struct NotATemplate;
 
 impl Template {
+    /// How many bytes a template of so many numbers has, before it is sealed.
+    #[must_use]
+    pub const fn bytes_of_dimension(dimension: usize) -> usize {
+        dimension.saturating_mul(4).saturating_add(1)
+    }
+
     /// One byte that names the format, then the embedding as 32-bit floating point numbers. The
     /// contract is not among them: whoever seals the bytes binds them to it.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let numbers = self.embedding.as_slice();
-        let mut bytes = Vec::with_capacity(1 + 4 * numbers.len());
+        let mut bytes = Vec::with_capacity(Self::bytes_of_dimension(numbers.len()));
         bytes.push(FORMAT);
         bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
         bytes

@@ -21,7 +21,7 @@ impl Enrolment {
         let Some(subject) = self.subject(ask) else {
             return self.refuse_nik(ask, "announce", None).await;
         };
-        let contract = self.served()?;
+        let contract = self.served();
         for _ in 0..TRIES_MAX {
             let found = self.records.store().subject(subject, contract.as_str());
             let row = found.await?.map(|(row, _)| row);

@@ -157,7 +157,14 @@ impl Run {
     }
 
     async fn work(&mut self, mut rows: Receiver<ImportRow>) -> Result<(), EnrolmentError> {
-        let lanes = self.enrolment.verifier.engine().settings().lanes.get();
+        let lanes = self
+            .enrolment
+            .verifier
+            .active()
+            .engine()
+            .settings()
+            .lanes
+            .get();
         let mut tasks: JoinSet<Done> = JoinSet::new();
         let mut are_all_in = false;
         while !are_all_in || !tasks.is_empty() {

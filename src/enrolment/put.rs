@@ -85,11 +85,13 @@ impl Enrolment {
         Ok(Made::Template(template, Some(seen.times)))
     }
 
-    /// Of the served contract only: others are not known here.
+    /// Of the contracts of loaded models only: others are not known here.
     fn check_dimension(&self, template: &Template) -> Result<(), EnrolmentError> {
         let found = template.embedding.as_slice().len();
-        match self.settings.dimension {
-            Some(expected) if template.contract_id == *self.served()? && found != expected => {
+        let lineup = self.verifier.lineup();
+        let model = lineup.of_contract(&template.contract_id);
+        match model.and_then(|model| model.embedder().dimension) {
+            Some(expected) if found != expected => {
                 Err(EnrolmentError::Dimension { found, expected })
             }
             _ => Ok(()),

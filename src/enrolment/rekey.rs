@@ -88,7 +88,7 @@ impl Enrolment {
         entry: &Entry,
     ) -> Result<bool, EnrolmentError> {
         let store = self.records.store();
-        let contract = self.served()?.clone();
+        let contract = self.served();
         for _ in 0..TRIES_MAX {
             let found = store.subject(subject, contract.as_str()).await?;
             let Some(row) = found.map(|(row, _)| row).filter(|row| row.key.is_some()) else {

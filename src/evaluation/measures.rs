@@ -1,251 +1,297 @@
-//! Rates, thresholds and intervals: pure functions over scores.
+//! Rates, thresholds and intervals after ISO/IEC 19795-1: pure functions over scores.
+//!
+//! All of `evaluation` that holds a similarity against a threshold does it by the functions here.
 
-use crate::embed::Embedding;
+mod curve;
+mod equal_error;
+mod kfold;
+mod wilson;
 
-/// Cosine of two embeddings of one contract.
-pub fn cosine(a: &Embedding, b: &Embedding) -> f32 {
-    a.as_slice()
-        .iter()
-        .zip(b.as_slice())
-        .map(|(a, b)| a * b)
-        .sum()
+use std::cmp::Ordering;
+
+use super::bootstrap::{ResamplingSettings, TargetSpread, spread};
+use super::result::{EqualErrorRate, Estimate, Measures, TargetRates};
+use super::scores::{Exposure, Score, Scores};
+use crate::decision::impostors_needed;
+
+pub(super) use equal_error::equal_error;
+pub use kfold::kfold_accuracy;
+pub use wilson::wilson_interval;
+
+/// A target false match rate that nothing can be said about.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum Unsupported {
+    /// It is no rate.
+    #[error(
+        "a target false match rate lies above 0 and below 1, for example 1e-4; {target} does not"
+    )]
+    NotARate {
+        /// The target.
+        target: f64,
+    },
+    /// Too few impostor comparisons.
+    #[error(
+        "an FMR of {target} takes at least {needed} impostor comparisons to be supported at 95 %, \
+         and there are {impostors}. Add samples of other people{}",
+        or_ask_for(*impostors)
+    )]
+    TooFew {
+        /// The target.
+        target: f64,
+        /// Impostor comparisons that it takes.
+        needed: u64,
+        /// Impostor comparisons that there are.
+        impostors: u64,
+    },
 }
 
-/// Similarities of all cross pairs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CrossScores {
-    /// Of one person, ascending.
-    pub genuine: Vec<f32>,
-    /// Genuine comparisons that could not be made: a sample failed to be acquired.
-    pub genuine_lost: u64,
-    /// Of two people, descending.
-    pub impostor: Vec<f32>,
-}
-
-impl CrossScores {
-    /// Genuine comparisons, made or lost.
-    #[must_use]
-    pub fn genuine_count(&self) -> u64 {
-        self.genuine.len() as u64 + self.genuine_lost
+/// The lowest rate that so many comparisons support, rounded up to one digit, as advice.
+fn or_ask_for(impostors: u64) -> String {
+    let least = 3.0 / to_float(impostors.max(1));
+    let unit = 10_f64.powf(least.log10().floor());
+    // The quotient may lie a hair above a whole number that it should be.
+    let rounded = (least / unit - 1e-9).ceil() * unit;
+    if rounded < 1.0 {
+        format!(", or ask for an FMR of {rounded:.0e} or more")
+    } else {
+        String::new()
     }
 }
 
-/// Compares every sample with every later one. A sample is its person and its embedding, if any.
+/// Scores that cannot be measured. The texts say what to do.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum MeasureError {
+    /// A target that is refused.
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
+    /// Nothing to compute a rate of.
+    #[error(
+        "FMR and FNMR take at least one genuine and one impostor comparison; there are {genuine} \
+         genuine and {impostor} impostor ones. Add samples of the same and of other people"
+    )]
+    TooLittle {
+        /// Genuine comparisons.
+        genuine: u64,
+        /// Impostor comparisons.
+        impostor: u64,
+    },
+    /// Too few or too many resamples.
+    #[error("an interval takes 1 to {most} resamples, and {asked} were asked for")]
+    Resamples {
+        /// As asked.
+        asked: u32,
+        /// The limit.
+        most: u32,
+    },
+    /// No resample held both kinds of comparisons.
+    #[error(
+        "too few people for an interval: no resample of them held both a genuine and an impostor \
+         comparison. Add people"
+    )]
+    TooFewPeople,
+    /// The parts of the scores contradict each other; whoever made them is wrong.
+    #[error("the scores contradict themselves: {0}. This is a fault in padan; please report it")]
+    Contradiction(&'static str),
+    /// Two models were not asked the same.
+    #[error(
+        "the genuine comparisons of the two models are not of the same people: evaluate both on the \
+         same list"
+    )]
+    OtherData,
+}
+
+/// Refuses targets that so many impostor comparisons cannot support, by the rule of three.
 ///
-/// A lost sample's genuine comparisons count as lost; its impostor comparisons do not count, since
-/// they could only make the false match rate look better.
-#[must_use]
-pub fn cross_scores(samples: &[(&str, Option<&Embedding>)]) -> CrossScores {
-    let (mut genuine, mut impostor, mut genuine_lost) = (Vec::new(), Vec::new(), 0);
-    for (n, (person, embedding)) in samples.iter().enumerate() {
-        for (other, other_embedding) in samples.iter().skip(n + 1) {
-            match (embedding, other_embedding, person == other) {
-                (Some(a), Some(b), true) => genuine.push(cosine(a, b)),
-                (Some(a), Some(b), false) => impostor.push(cosine(a, b)),
-                (_, _, true) => genuine_lost += 1,
-                (_, _, false) => {}
-            }
+/// # Errors
+/// For the first target that is no rate, or that takes more comparisons.
+pub fn check_targets(targets: &[f64], impostors: u64) -> Result<(), Unsupported> {
+    for &target in targets {
+        if !(target > 0.0 && target < 1.0) {
+            return Err(Unsupported::NotARate { target });
+        }
+        let needed = impostors_needed(target);
+        if impostors < needed {
+            return Err(Unsupported::TooFew {
+                target,
+                needed,
+                impostors,
+            });
         }
     }
-    genuine.sort_unstable_by(f32::total_cmp);
-    impostor.sort_unstable_by(|a, b| b.total_cmp(a));
-    CrossScores {
+    Ok(())
+}
+
+/// All measures of `scores`, with rates at each of `targets`.
+///
+/// # Errors
+/// When a target is refused, a kind of comparison is missing, or there are too few people to draw
+/// from.
+pub fn measure(
+    scores: &Scores,
+    targets: &[f64],
+    resampling: ResamplingSettings,
+) -> Result<Measures, MeasureError> {
+    let (genuine, impostor) = counts(scores)?;
+    check_targets(targets, impostor)?;
+    check_order(scores)?;
+    let thresholds: Vec<f32> = targets
+        .iter()
+        .map(|target| threshold_at(&scores.impostor.similarities, *target))
+        .collect();
+    let (eer, at_eer) = equal_error(|threshold| rates(scores, threshold));
+    let spread = spread(scores, targets, &thresholds, resampling)?;
+    let of_targets = targets.iter().zip(&thresholds).zip(&spread.targets);
+    Ok(Measures {
         genuine,
-        genuine_lost,
+        genuine_lost: scores.genuine_lost(),
         impostor,
+        eer: EqualErrorRate {
+            rate: eer,
+            threshold: at_eer,
+            bootstrap: spread.eer,
+        },
+        targets: of_targets
+            .map(|((target, threshold), spread)| target_rates(scores, *target, *threshold, spread))
+            .collect(),
+        curve: curve::curve(scores, thresholds.iter().copied().chain([at_eer])),
+        histogram: curve::histogram(scores),
+        resampling: spread.resampling,
+    })
+}
+
+fn target_rates(
+    scores: &Scores,
+    target: f64,
+    threshold: f32,
+    spread: &TargetSpread,
+) -> TargetRates {
+    let estimate = |count, total: usize, bootstrap| Estimate {
+        rate: share(count, total as u64),
+        wilson: wilson_interval(count, total as u64),
+        bootstrap,
+    };
+    let impostor = &scores.impostor.similarities;
+    let false_matches = matched(impostor, threshold) as u64;
+    let false_non_matches = refused(&scores.genuine, threshold) as u64;
+    TargetRates {
+        target,
+        threshold,
+        threshold_interval: spread.threshold,
+        false_matches,
+        false_non_matches,
+        fmr: estimate(false_matches, impostor.len(), spread.fmr),
+        fnmr: estimate(false_non_matches, scores.genuine.len(), spread.fnmr),
+        fnmr_at_target: spread.fnmr_at_target,
     }
 }
 
-/// A threshold and the rates at it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RateAt {
-    /// Least similarity for a match.
-    pub threshold: f32,
-    /// Impostor comparisons at or above it.
-    pub false_matches: u64,
-    /// Genuine comparisons below it, the lost ones included.
-    pub false_non_matches: u64,
-    /// Share of the latter in all genuine comparisons.
-    pub fnmr: f64,
+/// Genuine and impostor comparisons, where there are both.
+pub(super) fn counts(scores: &Scores) -> Result<(u64, u64), MeasureError> {
+    let genuine = scores.genuine.len() as u64;
+    let impostor = scores.impostor.similarities.len() as u64;
+    if genuine == 0 || impostor == 0 {
+        return Err(MeasureError::TooLittle { genuine, impostor });
+    }
+    Ok((genuine, impostor))
 }
 
-/// The lowest threshold whose false match rate does not exceed `fmr`, and the rates there.
-#[must_use]
+/// Whether the scores are as [`Scores`] promises.
+pub(super) fn check_order(scores: &Scores) -> Result<(), MeasureError> {
+    let wrong = |what| Err(MeasureError::Contradiction(what));
+    let impostor = &scores.impostor;
+    if !scores
+        .genuine
+        .is_sorted_by(|a, b| a.similarity <= b.similarity)
+    {
+        return wrong("the genuine similarities do not ascend");
+    }
+    if !impostor.similarities.is_sorted_by(|a, b| a >= b) {
+        return wrong("the impostor similarities do not descend");
+    }
+    let highest = impostor.highest.iter().map(|score| &score.similarity);
+    let first = impostor.similarities.get(..highest.len());
+    if first.is_none_or(|first| !highest.eq(first)) {
+        return wrong("the highest impostor similarities are not the highest");
+    }
+    let is_listed = impostor.exposure == Exposure::Listed;
+    if is_listed && impostor.highest.len() < impostor.similarities.len() {
+        return wrong("not all listed impostor comparisons are there");
+    }
+    Ok(())
+}
+
+/// By similarity, then by people, so that the order in which scores arrive does not matter.
+pub(super) fn by_similarity(a: &Score, b: &Score) -> Ordering {
+    let people = |score: &Score| (score.probe, score.reference);
+    let by_people = || people(a).cmp(&people(b));
+    a.similarity.total_cmp(&b.similarity).then_with(by_people)
+}
+
+/// Whether a comparison counts as a match.
+pub(super) fn is_match(similarity: f32, threshold: f32) -> bool {
+    similarity >= threshold
+}
+
+/// How many of these descending similarities count as matches.
+pub(super) fn matched(descending: &[f32], threshold: f32) -> usize {
+    descending.partition_point(|similarity| is_match(*similarity, threshold))
+}
+
+/// How many of these ascending similarities count as non-matches.
+pub(super) fn below(ascending: &[f32], threshold: f32) -> usize {
+    ascending.partition_point(|similarity| !is_match(*similarity, threshold))
+}
+
+/// How many of these ascending scores count as non-matches, the lost ones included.
+pub(super) fn refused(ascending: &[Score], threshold: f32) -> usize {
+    ascending.partition_point(|score| !is_match(score.similarity, threshold))
+}
+
+/// False match and false non-match rate at a threshold.
+pub(super) fn rates(scores: &Scores, threshold: f32) -> (f64, f64) {
+    let impostor = &scores.impostor.similarities;
+    let false_matches = matched(impostor, threshold) as u64;
+    let false_non_matches = refused(&scores.genuine, threshold) as u64;
+    (
+        share(false_matches, impostor.len() as u64),
+        share(false_non_matches, scores.genuine.len() as u64),
+    )
+}
+
+/// The lowest threshold whose false match rate does not exceed `target`, of descending
+/// similarities: it lies just above the first that must not match.
+pub(super) fn threshold_at(descending: &[f32], target: f64) -> f32 {
+    let allowed = allowed(target, descending.len() as u64);
+    let first_refused = usize::try_from(allowed).ok();
+    let first_refused = first_refused.and_then(|place| descending.get(place));
+    first_refused.map_or(-1.0, |similarity| similarity.next_up())
+}
+
+/// The most of `total` that may match at a target: the largest count whose share does not exceed
+/// it.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    clippy::cast_precision_loss,
-    reason = "counts are far below 2^52"
+    reason = "the product lies between 0 and the total, and the cast saturates"
 )]
-pub fn rate_at(scores: &CrossScores, fmr: f64) -> RateAt {
-    let allowed = (fmr * scores.impostor.len() as f64) as usize;
-    // The first score that must not match: the threshold lies just above it.
-    let highest_refused = scores.impostor.get(allowed).copied().unwrap_or(-1.0);
-    let threshold = highest_refused.next_up();
-    let false_matches = scores.impostor.partition_point(|score| *score >= threshold) as u64;
-    let below = scores.genuine.partition_point(|score| *score < threshold) as u64;
-    let false_non_matches = below + scores.genuine_lost;
-    RateAt {
-        threshold,
-        false_matches,
-        false_non_matches,
-        fnmr: false_non_matches as f64 / scores.genuine_count().max(1) as f64,
-    }
+pub(super) fn allowed(target: f64, total: u64) -> u64 {
+    // The product is rounded, so that 0.29 of 100 is 28.999…; the share decides.
+    let near = (target * to_float(total)) as u64;
+    let fits = |count: &u64| share(*count, total) <= target;
+    let counts = [near.saturating_add(1), near, near.saturating_sub(1)];
+    counts.into_iter().find(fits).unwrap_or(0)
 }
 
-/// Mean and standard deviation of the accuracy over `folds`: each fold is judged at the threshold
-/// that is best on the others. A score is a similarity and whether the pair is genuine.
-///
-/// The protocol of LFW (Huang et al., 2007), with thresholds on a grid of 0.001. `None` with fewer
-/// than two folds, or fewer pairs than folds.
-#[must_use]
+/// A part of a whole; 0 of nothing.
+pub(super) fn share(count: u64, total: u64) -> f64 {
+    to_float(count) / to_float(total.max(1))
+}
+
+/// A count as a number to compute with.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-pub fn kfold_accuracy(scores: &[(f32, bool)], folds: usize) -> Option<(f64, f64)> {
-    let per_fold = scores.len().checked_div(folds)?;
-    if folds < 2 || per_fold == 0 {
-        return None;
-    }
-    let fold_of = |index: usize| index / per_fold;
-    let accuracies: Vec<f64> = (0..folds)
-        .map(|fold| {
-            let of = |wanted: bool| {
-                let numbered = scores.iter().enumerate();
-                let chosen = numbered.filter(move |(n, _)| (fold_of(*n) == fold) == wanted);
-                chosen.map(|(_, score)| *score).collect::<Vec<_>>()
-            };
-            let (test, train) = (of(true), of(false));
-            let threshold = best_threshold(&train);
-            let right = test
-                .iter()
-                .filter(|(score, genuine)| (*score >= threshold) == *genuine);
-            right.count() as f64 / test.len() as f64
-        })
-        .collect();
-    let mean = accuracies.iter().sum::<f64>() / folds as f64;
-    let variance = accuracies.iter().map(|a| (a - mean).powi(2)).sum::<f64>() / folds as f64;
-    Some((mean, variance.sqrt()))
-}
-
-/// The lowest of the thresholds −1, −0.999, … that puts most scores on the right side.
-fn best_threshold(scores: &[(f32, bool)]) -> f32 {
-    let of = |wanted: bool| {
-        let chosen = scores.iter().filter(|(_, genuine)| *genuine == wanted);
-        let mut sorted: Vec<f32> = chosen.map(|(score, _)| *score).collect();
-        sorted.sort_unstable_by(f32::total_cmp);
-        sorted
-    };
-    let (genuine, impostor) = (of(true), of(false));
-    let mut best = (0, -1.0);
-    for step in 0..2000_u16 {
-        let threshold = -1.0 + f32::from(step) * 0.001;
-        let matched = genuine.len() - genuine.partition_point(|score| *score < threshold);
-        let refused = impostor.partition_point(|score| *score < threshold);
-        if matched + refused > best.0 {
-            best = (matched + refused, threshold);
-        }
-    }
-    best.1
-}
-
-/// 95 % interval of a rate, `count` of `total` (E. B. Wilson, JASA 22, 1927).
-#[must_use]
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-pub fn wilson_interval(count: u64, total: u64) -> (f64, f64) {
-    const Z: f64 = 1.959_963_984_540_054;
-    let n = total.max(1) as f64;
-    let rate = count as f64 / n;
-    let scale = 1.0 + Z * Z / n;
-    let centre = (rate + Z * Z / (2.0 * n)) / scale;
-    let half = Z / scale * (rate * (1.0 - rate) / n + Z * Z / (4.0 * n * n)).sqrt();
-    ((centre - half).max(0.0), (centre + half).min(1.0))
+pub(super) fn to_float(count: u64) -> f64 {
+    count as f64
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn close(a: f64, b: f64) -> bool {
-        (a - b).abs() < 1e-6
-    }
-
-    #[test]
-    fn wilson_agrees_with_published_values() {
-        // Newcombe, Statistics in Medicine 17 (1998), table I: 81/263, 15/148, 0/20, 1/29.
-        for (count, total, low, high) in [
-            (81, 263, 0.2553, 0.3662),
-            (15, 148, 0.0624, 0.1605),
-            (0, 20, 0.0, 0.1611),
-            (1, 29, 0.0061, 0.1718),
-        ] {
-            let (l, h) = wilson_interval(count, total);
-            assert!(
-                (l - low).abs() < 5e-5 && (h - high).abs() < 5e-5,
-                "{count}/{total}: {l} {h}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_threshold_lets_through_no_more_than_the_target() {
-        let scores = CrossScores {
-            genuine: vec![0.1, 0.5, 0.6, 0.9],
-            genuine_lost: 1,
-            impostor: vec![0.8, 0.55, 0.4, 0.3, 0.2, 0.1, 0.0, -0.1, -0.2, -0.3],
-        };
-        // One of ten impostors may match: the threshold lies just above the second.
-        let rate = rate_at(&scores, 0.1);
-        assert_eq!(rate.threshold, 0.55_f32.next_up());
-        assert_eq!((rate.false_matches, rate.false_non_matches), (1, 3));
-        assert!(close(rate.fnmr, 0.6));
-        // None may match.
-        assert_eq!(rate_at(&scores, 0.01).false_matches, 0);
-    }
-
-    #[test]
-    fn ties_do_not_exceed_the_target() {
-        let scores = CrossScores {
-            genuine: vec![0.5],
-            genuine_lost: 0,
-            impostor: vec![0.5; 10],
-        };
-        assert_eq!(rate_at(&scores, 0.5).false_matches, 0);
-    }
-
-    #[test]
-    fn kfold_judges_each_fold_at_the_others_threshold() {
-        let pairs = [(0.9, 0.1), (0.8, 0.2), (0.7, 0.3), (0.25, 0.0)];
-        let scores: Vec<(f32, bool)> = pairs
-            .iter()
-            .flat_map(|(g, i)| [(*g, true), (*i, false)])
-            .collect();
-        let (mean, std) = kfold_accuracy(&scores, 4).expect("four folds");
-        // By hand: the others' lowest best thresholds are 0.201, 0.101, 0.201 and 0.301, at which
-        // the folds have 2, 1, 1 and 1 of 2 right.
-        assert!(close(mean, 0.625), "{mean}");
-        assert!(close(std, 0.046_875_f64.sqrt()), "{std}");
-        assert!(kfold_accuracy(&scores, 1).is_none());
-        assert!(kfold_accuracy(&scores, 9).is_none());
-    }
-
-    #[test]
-    fn cross_pairs_count_lost_samples_as_non_matches() {
-        let embedding = |x: f32| Embedding::from_output(&[x, 1.0]).expect("a direction");
-        let (a, b) = (embedding(0.0), embedding(1.0));
-        let samples = [
-            ("P", Some(&a)),
-            ("P", Some(&b)),
-            ("P", None),
-            ("Q", Some(&a)),
-        ];
-        let cross = cross_scores(&samples);
-        assert_eq!(
-            (
-                cross.genuine.len(),
-                cross.genuine_lost,
-                cross.impostor.len()
-            ),
-            (1, 2, 2)
-        );
-        assert_eq!(cross.genuine_count(), 3);
-    }
-}
+mod tests;

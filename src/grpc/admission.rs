@@ -94,7 +94,7 @@ impl DoorLayer {
     fn no_room(&self, method: &Method) -> Option<Duration> {
         match method.samples(self.records.is_some()) {
             0 => None,
-            samples => self.verifier.engine().no_room(samples),
+            samples => self.verifier.active().engine().no_room(samples),
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod enrollment;
+pub mod models;
 pub mod privacy;
 pub mod requests;
 pub mod responses;

@@ -17,8 +17,6 @@ pub struct ServiceInfo {
     pub engine: EngineSettings,
     /// Limits on samples.
     pub image_limits: ImageLimits,
-    /// The models in use.
-    pub models: Vec<ServiceModel>,
 }
 
 impl ServiceInfo {
@@ -27,21 +25,4 @@ impl ServiceInfo {
     pub fn message_bytes_max(&self) -> usize {
         2 * self.image_limits.image_bytes_max + MESSAGE_OVERHEAD_BYTES
     }
-}
-
-/// One model in use.
-#[derive(Debug, Clone)]
-pub struct ServiceModel {
-    /// Its id in the manifest.
-    pub id: String,
-    /// What it does.
-    pub task: &'static str,
-    /// Digest of its file.
-    pub sha256: String,
-    /// Its licence.
-    pub licence: String,
-    /// Its contract; embedders only.
-    pub contract_id: Option<String>,
-    /// Length of its embedding; embedders only.
-    pub dimension: Option<usize>,
 }

@@ -15,9 +15,11 @@ use super::admission::DoorLayer;
 use super::audit::AuditService;
 use super::enrollment::EnrollmentService;
 use super::info::ServiceInfo;
+use super::models::ModelsService;
 use super::privacy::PrivacyService;
 use super::proto::audit_server::AuditServer;
 use super::proto::enrollment_server::EnrollmentServer;
+use super::proto::models_server::ModelsServer;
 use super::proto::privacy_server::PrivacyServer;
 use super::proto::results_server::ResultsServer;
 use super::proto::review_server::ReviewServer;
@@ -31,6 +33,7 @@ use crate::config::{CertifiedClients, ServerConfig, TlsFiles};
 use crate::enrolment::Enrolment;
 use crate::privacy::Privacy;
 use crate::review::Reviews;
+use crate::serving::Swap;
 use crate::telemetry::Metrics;
 use crate::trail::Trail;
 use crate::verify::Verifier;
@@ -98,6 +101,8 @@ impl From<tonic::transport::Error> for ServeError {
 pub struct Served {
     /// Makes the decisions.
     pub verifier: Arc<Verifier>,
+    /// Changes the models that it works on.
+    pub swap: Arc<Swap>,
     /// Absent where no references are kept.
     pub kept: Option<Kept>,
     /// Says what runs.
@@ -142,11 +147,13 @@ pub async fn serve(
     }
     let door = door(config, &served);
     let (places, message_bytes_max) = (Arc::clone(&door.places), door.message_bytes_max);
+    let models = models(&listener, config, &served)?;
     let Served {
         verifier,
         kept,
         info,
         metrics,
+        ..
     } = served;
     let (reporter, health) = tonic_health::server::health_reporter();
     let service = FaceVerificationService {
@@ -163,6 +170,10 @@ pub async fn serve(
     let router = builder.layer(door).add_service(verification);
     let router = match kept {
         Some(kept) => kept.add_to(router, metrics, message_bytes_max),
+        None => router,
+    };
+    let router = match models {
+        Some(models) => router.add_service(models.max_decoding_message_size(message_bytes_max)),
         None => router,
     };
     let router = router
@@ -221,12 +232,33 @@ fn check_exposure(
     config: &ServerConfig,
     served: &Served,
 ) -> Result<(), ServeError> {
-    let address = listener.local_addr()?;
-    let is_open = config.access.certified.is_none() && !address.ip().is_loopback();
-    if is_open && served.kept.is_some() {
-        return Err(ServeError::Exposed(address));
+    if is_open(listener, config)? && served.kept.is_some() {
+        return Err(ServeError::Exposed(listener.local_addr()?));
     }
     Ok(())
+}
+
+/// Whether everybody on a network may call.
+fn is_open(listener: &TcpListener, config: &ServerConfig) -> Result<bool, ServeError> {
+    let is_local = listener.local_addr()?.ip().is_loopback();
+    Ok(config.access.certified.is_none() && !is_local)
+}
+
+/// The service that changes models; none where everybody on a network could.
+fn models(
+    listener: &TcpListener,
+    config: &ServerConfig,
+    served: &Served,
+) -> Result<Option<ModelsServer<ModelsService>>, ServeError> {
+    if is_open(listener, config)? {
+        tracing::warn!(
+            "models cannot be changed while this runs: clients beyond this machine are not asked \
+             for certificates (access.client_ca)"
+        );
+        return Ok(None);
+    }
+    let swap = Arc::clone(&served.swap);
+    Ok(Some(ModelsServer::new(ModelsService { swap })))
 }
 
 fn door(config: &ServerConfig, served: &Served) -> DoorLayer {
@@ -330,7 +362,7 @@ async fn report_readiness(
     let mut announced = None;
     loop {
         let is_stopped = *stopped.borrow();
-        let is_ready = !is_stopped && verifier.engine().lanes_alive() > 0;
+        let is_ready = !is_stopped && verifier.active().engine().lanes_alive() > 0;
         if announced != Some(is_ready) {
             let status = if is_ready {
                 ServingStatus::Serving

@@ -100,8 +100,8 @@ impl FaceVerification for FaceVerificationService {
         &self,
         _: Request<proto::GetServiceInfoRequest>,
     ) -> Result<Response<proto::GetServiceInfoResponse>, Status> {
-        let policies = self.verifier.policies().iter();
-        Ok(Response::new(responses::service_info(&self.info, policies)))
+        let active = self.verifier.active();
+        Ok(Response::new(responses::service_info(&self.info, &active)))
     }
 }
 

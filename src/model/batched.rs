@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::embedder::Identity;
 use super::session::{self, ModelError, ModelSession};
-use super::tensor::{Normalisation, write_planes};
+use super::tensor::{Normalisation, write_input};
 use super::{InputLayout, Manifest, ModelEntry, Provider, ProviderError, Runtime};
 use crate::embed::{ContractId, Embedding, FaceEmbedder, InferenceError, NotADirection};
 use crate::engine::{BatchError, BatchWorker, Batcher};
@@ -22,8 +22,8 @@ const MADE_UP_KINDS: usize = 3;
 /// A device that lanes share.
 pub type EmbeddingDevice = Batcher<DeviceSession>;
 
-/// One aligned crop as the network takes it: made on a lane, so that the device need not wait for
-/// it.
+/// One aligned crop as the network takes it, in planes or pixel by pixel: made on a lane, so that
+/// the device need not wait for it.
 pub struct Planes(Vec<f32>);
 
 /// What came of a crop: its planes, to be used again, and its embedding.
@@ -56,7 +56,7 @@ impl DeviceSession {
     ) -> Result<Self, ModelError> {
         provider.check_library(runtime)?;
         provider.check_model(entry)?;
-        if entry.layout()? != InputLayout::Planes {
+        if entry.layout()? == InputLayout::Pixels {
             let id = entry.id.clone();
             return Err(ProviderError::Unbatched { id }.into());
         }
@@ -90,7 +90,7 @@ impl DeviceSession {
             let mut planes = Vec::new();
             if let Some(picture) = Picture::new(side, side, pixels) {
                 let normalisation = self.session.normalisation;
-                write_planes(&picture, self.side, self.side, normalisation, &mut planes);
+                write_input(&picture, self.side, self.side, normalisation, &mut planes);
             }
             Planes(planes)
         };
@@ -214,7 +214,7 @@ where
     fn embed(&mut self, crop: &Picture) -> Result<Embedding, InferenceError> {
         let side = self.identity.side_of(crop)?;
         let mut planes = std::mem::take(&mut self.planes);
-        write_planes(crop, side, side, self.normalisation, &mut planes);
+        write_input(crop, side, side, self.normalisation, &mut planes);
         let embedded = self.device.run(Planes(planes));
         let embedded = embedded.map_err(|error| InferenceError {
             is_unavailable: !matches!(error, BatchError::Failed(_)),

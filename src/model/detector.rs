@@ -1,7 +1,6 @@
 //! `YuNet` on ONNX Runtime.
 
 use super::session::{self, ModelError, ModelSession};
-use super::tensor::write_planes;
 use super::{Manifest, ModelEntry, Runtime};
 use crate::embed::InferenceError;
 use crate::sample::detect::FaceDetector;
@@ -59,14 +58,7 @@ impl FaceDetector for YunetDetector {
     ) -> Result<Vec<Face>, InferenceError> {
         let width = (picture.width() as usize).next_multiple_of(SIDE_STEP);
         let height = (picture.height() as usize).next_multiple_of(SIDE_STEP);
-        let normalisation = self.session.normalisation;
-        write_planes(
-            picture,
-            width,
-            height,
-            normalisation,
-            &mut self.session.planes,
-        );
+        self.session.write(picture, width, height);
         let faces = self.faces(width, height, confidence_min);
         self.session.wipe();
         faces

@@ -1,7 +1,6 @@
 //! An `ArcFace`-style embedding network on ONNX Runtime.
 
 use super::session::{self, ModelError, ModelSession};
-use super::tensor::write_planes;
 use super::{InputLayout, Manifest, ModelEntry, Runtime};
 use crate::embed::{ContractId, Embedding, FaceEmbedder, InferenceError};
 use crate::sample::align::AlignmentTemplate;
@@ -107,9 +106,8 @@ impl OrtEmbedder {
         let side = identity.side_of(crop)?;
         let outputs = match self.layout {
             InputLayout::Pixels => self.session.run_pixels(side, side, crop.rgb())?,
-            InputLayout::Planes => {
-                let normalisation = self.session.normalisation;
-                write_planes(crop, side, side, normalisation, &mut self.session.planes);
+            InputLayout::Planes | InputLayout::FloatPixels => {
+                self.session.write(crop, side, side);
                 self.session.run(side, side)?
             }
         };

@@ -2,6 +2,8 @@
 //! out.
 
 mod entry;
+mod fusion;
+mod values;
 
 use std::path::{Path, PathBuf};
 
@@ -10,9 +12,11 @@ use serde::Deserialize;
 use crate::digest::sha256_hex;
 
 pub use entry::{ColourOrder, Element, InputLayout, ModelEntry, ModelTask, TensorSpec};
+pub use fusion::{Embedder, FusedModels, FusionEntry};
+pub use values::{Metric, PerChannel};
 
 /// Models larger than this are not read.
-const MODEL_BYTES_MAX: u64 = 1 << 30;
+pub const MODEL_BYTES_MAX: u64 = 1 << 30;
 
 /// What a server may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -29,6 +33,32 @@ pub enum Profile {
 struct ManifestFile {
     schema: u32,
     model: Vec<ModelEntry>,
+    #[serde(default)]
+    fusion: Vec<FusionEntry>,
+}
+
+impl ManifestFile {
+    /// Every entry for itself, and that no id stands twice.
+    fn check(&self) -> Result<(), ManifestError> {
+        for entry in &self.model {
+            entry.check()?;
+        }
+        let is_embedder = |entry: &&ModelEntry| entry.task == ModelTask::Embedder;
+        let embedders: Vec<_> = self.model.iter().filter(is_embedder).collect();
+        for fusion in &self.fusion {
+            fusion.check(&embedders)?;
+        }
+        let ids = self.model.iter().map(|entry| &entry.id);
+        let mut ids: Vec<_> = ids.chain(self.fusion.iter().map(|it| &it.id)).collect();
+        ids.sort_unstable();
+        let twice = ids.array_windows().find(|[one, next]| one == next);
+        twice.map_or(Ok(()), |[id, _]| {
+            Err(ManifestError::Entry {
+                id: (*id).clone(),
+                problem: "its id stands twice".to_owned(),
+            })
+        })
+    }
 }
 
 /// A manifest that cannot be used, or a model that is not what the manifest says.
@@ -97,6 +127,7 @@ pub enum ManifestError {
 pub struct Manifest {
     folder: PathBuf,
     models: Vec<ModelEntry>,
+    fusions: Vec<FusionEntry>,
 }
 
 impl Manifest {
@@ -122,20 +153,11 @@ impl Manifest {
             let problem = format!("schema {} is unknown; this build reads 1", file.schema);
             return Err(ManifestError::Malformed(problem));
         }
-        for (index, entry) in file.model.iter().enumerate() {
-            entry.check()?;
-            if file
-                .model
-                .iter()
-                .take(index)
-                .any(|other| other.id == entry.id)
-            {
-                return Err(entry.problem("its id stands twice"));
-            }
-        }
+        file.check()?;
         Ok(Self {
             folder: folder.to_owned(),
             models: file.model,
+            fusions: file.fusion,
         })
     }
 
@@ -143,6 +165,28 @@ impl Manifest {
     #[must_use]
     pub fn models(&self) -> &[ModelEntry] {
         &self.models
+    }
+
+    /// All fusions, in the manifest's order.
+    #[must_use]
+    pub fn fusions(&self) -> &[FusionEntry] {
+        &self.fusions
+    }
+
+    /// The embedder of this name, one network or a fusion, allowed in `profile`.
+    ///
+    /// # Errors
+    /// When there is none, or a licence is refused.
+    pub fn embedder(&self, id: &str, profile: Profile) -> Result<Embedder, ManifestError> {
+        let select = |id: &str| self.select(id, ModelTask::Embedder, profile).cloned();
+        let Some(entry) = self.fusions.iter().find(|entry| entry.id == id) else {
+            return Ok(Embedder::One(Box::new(select(id)?)));
+        };
+        let [first, second] = &entry.models;
+        Ok(Embedder::Fused(Box::new(FusedModels {
+            entry: entry.clone(),
+            models: [select(first)?, select(second)?],
+        })))
     }
 
     /// The folder the files lie in.
@@ -163,7 +207,10 @@ impl Manifest {
     ) -> Result<&ModelEntry, ManifestError> {
         let of_task = || self.models.iter().filter(|entry| entry.task == task);
         let Some(entry) = of_task().find(|entry| entry.id == id) else {
-            let known: Vec<&str> = of_task().map(|entry| entry.id.as_str()).collect();
+            let mut known: Vec<&str> = of_task().map(|entry| entry.id.as_str()).collect();
+            if task == ModelTask::Embedder {
+                known.extend(self.fusions.iter().map(|entry| entry.id.as_str()));
+            }
             return Err(ManifestError::Unknown {
                 id: id.to_owned(),
                 task,

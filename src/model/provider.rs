@@ -6,7 +6,7 @@ use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
 use ort::session::builder::SessionBuilder;
 use serde::Deserialize;
 
-use super::{ModelEntry, Runtime, TensorSpec};
+use super::{Embedder, ModelEntry, Runtime};
 use crate::engine::Buckets;
 
 /// An execution provider of ONNX Runtime.
@@ -132,13 +132,22 @@ pub enum ProviderError {
         /// What ONNX Runtime said.
         cause: String,
     },
-    /// Only planes of floats run in batches.
+    /// Only floats run in batches.
     #[error(
-        "model {id} takes pixels as bytes, and only models that take planes of float32 run in \
-         batches: name another one with --embedder"
+        "model {id} takes pixels as bytes, and only models that take float32 run in batches: name \
+         another one with --embedder"
     )]
     Unbatched {
         /// The model.
+        id: String,
+    },
+    /// Only single networks run in batches.
+    #[error(
+        "{id} is a fusion of two networks, which runs on the cpu only: choose provider cpu, or one \
+         network with --embedder"
+    )]
+    Fusion {
+        /// The fusion.
         id: String,
     },
     /// It computes differently in batches.
@@ -202,6 +211,19 @@ impl Provider {
         })
     }
 
+    /// Refuses an embedder of which a network keeps away from this provider.
+    ///
+    /// # Errors
+    /// Also a fusion on an accelerator: batches are of one network.
+    pub fn check_embedder(&self, embedder: &Embedder) -> Result<(), ProviderError> {
+        if self.kind.is_accelerator() && embedder.fusion().is_some() {
+            let id = embedder.id().to_owned();
+            return Err(ProviderError::Fusion { id });
+        }
+        let mut models = embedder.models().into_iter();
+        models.try_for_each(|entry| self.check_model(entry))
+    }
+
     /// Refuses a model that its manifest entry keeps away from this provider.
     ///
     /// # Errors
@@ -241,7 +263,7 @@ impl Provider {
                 .with_device_id(self.device_number())
                 .with_tf32(false)
                 .build(),
-            ProviderKind::TensorRt => self.tensorrt(&entry.input),
+            ProviderKind::TensorRt => self.tensorrt(entry),
         };
         // ONNX Runtime's own rule is to leave to the CPU what a provider does not take, the whole
         // graph if need be, and to say so in a log at most.
@@ -261,10 +283,13 @@ impl Provider {
 
     /// One engine for all buckets: `TensorRT` would compile another whenever a batch leaves the
     /// range it has seen.
-    fn tensorrt(&self, input: &TensorSpec) -> ExecutionProviderDispatch {
+    fn tensorrt(&self, entry: &ModelEntry) -> ExecutionProviderDispatch {
+        let input = &entry.input;
+        let crop_side = entry.alignment().map_or(-1, |it| i64::from(it.side_px));
         let shape = |batch: usize| {
-            let sides = input.shape.iter().skip(1).map(ToString::to_string);
-            let sides: Vec<String> = sides.collect();
+            let sides = input.shape.iter().skip(1);
+            let sides = sides.map(|side| if *side < 0 { crop_side } else { *side });
+            let sides: Vec<String> = sides.map(|side| side.to_string()).collect();
             format!("{}:{batch}x{}", input.name, sides.join("x"))
         };
         let smallest = self.buckets.sizes().next().unwrap_or(1);

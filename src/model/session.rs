@@ -3,13 +3,15 @@
 use std::sync::{Mutex, PoisonError};
 
 use ndarray::ArrayView4;
-use ort::session::{Session, SessionOutputs, builder::GraphOptimizationLevel};
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use ort::session::{Session, SessionOutputs};
 use ort::value::{Outlet, PrimitiveTensorElementType, TensorElementType, TensorRef, ValueType};
 
 use super::manifest::{Element, ModelEntry, TensorSpec};
-use super::tensor::Normalisation;
-use super::{ManifestError, Provider, ProviderError, Runtime};
+use super::tensor::{Normalisation, write_input};
+use super::{InputLayout, ManifestError, Provider, ProviderError, Runtime};
 use crate::embed::InferenceError;
+use crate::sample::picture::Picture;
 
 /// A model could not be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -85,15 +87,29 @@ impl ModelSession {
             entry,
             "input",
             std::slice::from_ref(&entry.input),
-            session.inputs(),
+            &session.inputs().iter().collect::<Vec<_>>(),
         )?;
-        check_tensors(entry, "output", &entry.output, session.outputs())?;
+        let outputs = session.outputs().iter();
+        let outputs: Vec<&Outlet> = outputs
+            .filter(|outlet| !entry.ignore_other_outputs || entry.names_output(outlet.name()))
+            .collect();
+        check_tensors(entry, "output", &entry.output, &outputs)?;
         Ok(Self {
             id: entry.id.clone(),
             session,
             normalisation: entry.normalisation(),
             planes: Vec::new(),
         })
+    }
+
+    /// Writes `picture` to [`Self::planes`], in the corner of `width × height`.
+    pub fn write(&mut self, picture: &Picture, width: usize, height: usize) {
+        let Self {
+            normalisation,
+            planes,
+            ..
+        } = self;
+        write_input(picture, width, height, *normalisation, planes);
     }
 
     /// Runs the network on [`Self::planes`], one picture of `height × width`.
@@ -118,7 +134,10 @@ impl ModelSession {
         height: usize,
         width: usize,
     ) -> Result<SessionOutputs<'_>, InferenceError> {
-        let shape = [batch, 3, height, width];
+        let shape = match self.normalisation.layout {
+            InputLayout::Planes => [batch, 3, height, width],
+            InputLayout::Pixels | InputLayout::FloatPixels => [batch, height, width, 3],
+        };
         run(&mut self.session, &self.id, shape, &self.planes)
     }
 
@@ -189,15 +208,26 @@ fn build_session(
     entry: &ModelEntry,
     content: &[u8],
 ) -> ort::Result<Session> {
-    static DOMAIN_IS_KNOWN: Mutex<bool> = Mutex::new(false);
+    commit(provider.place(new_builder(runtime)?, entry)?, content)
+}
+
+/// A session of a file that may have no entry, on the processor.
+pub(super) fn bare_session(runtime: &Runtime, content: &[u8]) -> ort::Result<Session> {
+    commit(new_builder(runtime)?, content)
+}
+
+fn new_builder(runtime: &Runtime) -> ort::Result<SessionBuilder> {
     // One thread: a lane is the unit of parallelism. The arena grows by what is asked, not by
     // doubling, so that memory stays flat.
-    let builder = Session::builder(runtime.environment())?
+    Ok(Session::builder(runtime.environment())?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(1)?
         .with_inter_threads(1)?
-        .with_operators(super::operator::domain()?)?;
-    let mut builder = provider.place(builder, entry)?;
+        .with_operators(super::operator::domain()?)?)
+}
+
+fn commit(mut builder: SessionBuilder, content: &[u8]) -> ort::Result<Session> {
+    static DOMAIN_IS_KNOWN: Mutex<bool> = Mutex::new(false);
     // The first session makes the domain known to the whole process; two at once would both try.
     let mut is_known = DOMAIN_IS_KNOWN
         .lock()
@@ -215,7 +245,7 @@ fn check_tensors(
     entry: &ModelEntry,
     kind: &str,
     expected: &[TensorSpec],
-    found: &[Outlet],
+    found: &[&Outlet],
 ) -> Result<(), ModelError> {
     let agrees = expected.len() == found.len()
         && expected

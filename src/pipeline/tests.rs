@@ -2,7 +2,7 @@ use std::cell::Cell;
 
 use super::*;
 use crate::embed::{ContractId, Embedding};
-use crate::sample::align::{ARCFACE_112, AlignmentTemplate};
+use crate::sample::align::{ARCFACE_112, AlignmentTemplate, TEMPLATES};
 use crate::sample::geometry::{Landmarks, Point, Rect};
 use crate::sample::picture::Picture;
 
@@ -30,6 +30,7 @@ impl FaceDetector for OneFace {
 /// Has one answer for every face.
 struct OneAnswer {
     contract_id: ContractId,
+    alignment: &'static AlignmentTemplate,
     answer: Result<[f32; 2], &'static str>,
 }
 
@@ -39,10 +40,12 @@ impl FaceEmbedder for OneAnswer {
     }
 
     fn alignment(&self) -> &'static AlignmentTemplate {
-        &ARCFACE_112
+        self.alignment
     }
 
     fn embed(&mut self, crop: &Picture) -> Result<Embedding, InferenceError> {
+        let side = self.alignment.side_px;
+        assert_eq!((crop.width(), crop.height()), (side, side));
         assert!(crop.rgb().contains(&200), "the face is there when needed");
         let numbers = self.answer.map_err(|cause| InferenceError {
             model: "answers".to_owned(),
@@ -54,6 +57,13 @@ impl FaceEmbedder for OneAnswer {
 }
 
 fn pipeline(answer: Result<[f32; 2], &'static str>) -> Pipeline {
+    aligned_pipeline(answer, &ARCFACE_112)
+}
+
+fn aligned_pipeline(
+    answer: Result<[f32; 2], &'static str>,
+    alignment: &'static AlignmentTemplate,
+) -> Pipeline {
     let settings = PipelineSettings {
         image: ImageLimits::default(),
         quality: QualityLimits::default(),
@@ -61,6 +71,7 @@ fn pipeline(answer: Result<[f32; 2], &'static str>) -> Pipeline {
     let contract_id = ContractId::new("answers:0");
     let embedder = OneAnswer {
         contract_id,
+        alignment,
         answer,
     };
     Pipeline::new(Box::new(OneFace), Box::new(embedder), Arc::new(settings))
@@ -76,6 +87,7 @@ fn task() -> SampleTask {
         image: bytes.into_inner().into(),
         role: SampleRole::Probe,
         choice: FaceChoice::Largest,
+        cascade: None,
         goal: Goal::EmbedAnyway,
     }
 }
@@ -85,12 +97,14 @@ fn is_wiped(pipeline: &mut Pipeline) -> bool {
     let Workspace {
         detect,
         face,
+        other_face,
         luminance,
     } = &mut pipeline.workspace;
     let seen = detect.pixels().concat();
     let pixels = (112 * 112, 112 * 112 * 3);
     let was_used = !seen.is_empty() && (luminance.len(), face.crop().rgb().len()) == pixels;
-    let mut all = luminance.iter().chain(face.crop().rgb()).chain(&seen);
+    let crops = face.crop().rgb().iter().chain(other_face.crop().rgb());
+    let mut all = luminance.iter().chain(crops).chain(&seen);
     was_used && all.all(|value| *value == 0) && face.inside().iter().all(|inside| !inside)
 }
 
@@ -125,4 +139,17 @@ fn no_face_is_kept_when_its_caller_hangs_up() {
         Err(SampleError::Stopped(Stopped::Abandoned))
     ));
     assert!(is_wiped(&mut pipeline));
+}
+
+#[test]
+fn another_alignment_changes_the_crop_of_the_embedder_and_no_measure_of_quality() {
+    let mut first = pipeline(Ok([1.0, 0.0]));
+    let usual = first.run(&task(), &Checkpoint::always()).expect("works");
+    for template in TEMPLATES {
+        let mut other = aligned_pipeline(Ok([1.0, 0.0]), template);
+        let result = other.run(&task(), &Checkpoint::always()).expect("works");
+        assert!(result.template.is_some(), "{}", template.name);
+        assert_eq!(result.quality, usual.quality, "{}", template.name);
+        assert!(is_wiped(&mut other), "{}", template.name);
+    }
 }

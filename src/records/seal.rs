@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{OpenReference, RecordsError};
 use crate::embed::{ContractId, Template};
 use crate::keys::{self, Binding, KeyId, KeyRing, SealError, Sealed, SubjectKey, WrappedKey};
@@ -164,6 +166,18 @@ pub(super) fn open_reference(
         version: reference.row_version,
         captured_on: reference.captured_on,
     })
+}
+
+pub(super) fn open_portrait(
+    keys: &KeyRing,
+    subject: SubjectHash,
+    row: &Subject,
+    portrait: &Reference,
+) -> Result<Bytes, RecordsError> {
+    let key = subject_key(keys, subject, row)?;
+    let binding = Binding::portrait(&subject, portrait.row_version);
+    let plain = keys::open(&key, &binding, &sealed(portrait)?)?;
+    Ok(Bytes::from_owner(plain))
 }
 
 /// The key of a subject as stored.

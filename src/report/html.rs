@@ -7,6 +7,7 @@ use std::io::Cursor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::look::{STYLE, escape};
 use super::{
     Comparison, component_name, decision_name, milliseconds, reason_name, stages, verdict_name,
 };
@@ -15,8 +16,6 @@ use crate::sample::align::{ARCFACE_112, aligned_crop};
 use crate::sample::decode::{ImageLimits, decode};
 use crate::sample::geometry::{Landmarks, Point};
 use crate::sample::picture::Picture;
-
-const STYLE: &str = include_str!("style.css");
 
 /// Longest side of a picture in the report, pixels.
 const SHOWN_SIDE_PX: u32 = 640;
@@ -265,13 +264,6 @@ fn jpeg_uri(picture: &Picture) -> Option<String> {
         .write_to(&mut Cursor::new(&mut bytes), image::ImageFormat::Jpeg)
         .ok()?;
     Some(format!("data:image/jpeg;base64,{}", STANDARD.encode(bytes)))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use super::{component_name, decision_name, reason_name, stages, verdict_name};
-use crate::evaluation::{Evaluation, FMR_TARGETS};
 use crate::grpc::proto;
 
 /// A verification.
@@ -39,29 +38,6 @@ pub fn assess(response: &proto::AssessCaptureResponse) -> Value {
         "reasons": reasons(&response.reasons),
         "sample": response.sample.as_ref().map(sample),
         "times": response.times.as_ref().map(sample_times),
-    })
-}
-
-/// An evaluation.
-#[must_use]
-pub fn evaluation(evaluation: &Evaluation) -> Value {
-    let rates = FMR_TARGETS.iter().zip(&evaluation.at_fmr);
-    let at_fmr: Map<String, Value> = rates
-        .map(|((key, _), rate)| {
-            let value = json!({ "threshold": rate.threshold, "fnmr": rate.fnmr });
-            ((*key).to_owned(), value)
-        })
-        .collect();
-    json!({
-        "images": evaluation.images,
-        "failure_to_acquire": evaluation.failure_to_acquire,
-        "accuracy": evaluation.accuracy,
-        "accuracy_std": evaluation.accuracy_std,
-        "genuine": evaluation.genuine,
-        "impostor": evaluation.impostor,
-        "at_fmr": at_fmr,
-        "model_contract_id": evaluation.contract_id.as_str(),
-        "data_sha256": evaluation.data_sha256,
     })
 }
 

@@ -1,36 +1,27 @@
 //! Latency and throughput over the offered rate, as an SVG that reads in light and in dark.
 
-use std::fmt::Write as _;
-
 use plotters::chart::SeriesLabelPosition;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use super::look::{GRID, IDEAL, PAPER, text, with_dark_look};
 use crate::load::{Outcome, Spread};
 
 const WIDTH: u32 = 900;
 const HEIGHT: u32 = 720;
 
 /// Colours of the light look. Each is used for one thing only: the dark look replaces them by name.
-const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFE);
-const INK: RGBColor = RGBColor(0x1F, 0x23, 0x28);
-const GRID: RGBColor = RGBColor(0xD8, 0xDC, 0xE1);
 const P50: RGBColor = RGBColor(0x0B, 0x6E, 0x4F);
 const P90: RGBColor = RGBColor(0xB3, 0x5A, 0x00);
 const P99: RGBColor = RGBColor(0xB4, 0x23, 0x4B);
 const THROUGHPUT: RGBColor = RGBColor(0x1D, 0x4E, 0xA8);
-const IDEAL: RGBColor = RGBColor(0x7A, 0x82, 0x8B);
 
 /// The same things in the dark look.
-const DARK: [(RGBColor, &str); 8] = [
-    (PAPER, "#14181D"),
-    (INK, "#E6EAEE"),
-    (GRID, "#323A43"),
+const DARK: [(RGBColor, &str); 4] = [
     (P50, "#4FD1A1"),
     (P90, "#F2A541"),
     (P99, "#FF7A9C"),
     (THROUGHPUT, "#7FB0FF"),
-    (IDEAL, "#98A1AB"),
 ];
 
 /// What is taken of a run's latencies.
@@ -48,7 +39,7 @@ pub fn latency_over_rate(runs: &[Outcome]) -> Result<String, String> {
     let mut svg = String::new();
     let drawn = draw(&mut svg, &runs);
     drawn.map_err(|error| format!("cannot draw the plot: {error}"))?;
-    Ok(with_dark_look(&svg))
+    Ok(with_dark_look(&svg, &DARK))
 }
 
 fn draw(svg: &mut String, runs: &[&Outcome]) -> Result<(), Box<dyn std::error::Error>> {
@@ -194,10 +185,6 @@ fn mark(colour: RGBColor) -> impl Fn((i32, i32)) -> PathElement<(i32, i32)> {
     move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(3))
 }
 
-fn text(size: i32) -> TextStyle<'static> {
-    ("sans-serif", size).into_font().color(&INK)
-}
-
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "plotters calls it so")]
 fn rate_label(rate: &f64) -> String {
     // To three digits, without those that say nothing.
@@ -209,25 +196,6 @@ fn decades(low: f64, high: f64) -> (f64, f64) {
     let low = low.max(0.001).log10().floor();
     let high = high.log10().ceil().max(low + 1.0);
     (10_f64.powf(low), 10_f64.powf(high))
-}
-
-/// Adds the colours that viewers take who prefer dark.
-fn with_dark_look(svg: &str) -> String {
-    let mut rules = String::new();
-    for (RGBColor(red, green, blue), dark) in DARK {
-        let light = format!("#{red:02X}{green:02X}{blue:02X}");
-        // Writing to a string does not fail.
-        let _ = writeln!(
-            rules,
-            "[fill=\"{light}\"]{{fill:{dark}}}[stroke=\"{light}\"]{{stroke:{dark}}}"
-        );
-    }
-    let style = format!("<style>\n@media (prefers-color-scheme: dark) {{\n{rules}}}\n</style>\n");
-    // Behind the opening tag, the first there is.
-    match svg.split_once(">\n") {
-        Some((open, rest)) => format!("{open}>\n{style}{rest}"),
-        None => svg.to_owned(),
-    }
 }
 
 #[cfg(test)]

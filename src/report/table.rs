@@ -2,20 +2,25 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, LineStyle, Table, TableStyle};
 
 use super::{
     Comparison, component_name, decision_name, milliseconds, reason_name, stages, verdict_name,
 };
-use crate::evaluation::{Evaluation, FMR_TARGETS, wilson_interval};
 use crate::grpc::proto;
+
+/// Lines above, below the header and below: one under each row would double the length.
+const STYLE: TableStyle = TableStyle::new()
+    .top_border(LineStyle::none().fill('─').junction('─'))
+    .header_separator(LineStyle::none().fill('═').junction('═'))
+    .bottom_border(LineStyle::none().fill('─').junction('─'));
 
 /// An empty table in padan's look.
 #[must_use]
 pub fn new_table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(STYLE)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header.iter().copied());
     table
@@ -100,35 +105,6 @@ pub fn demo(comparisons: &[Comparison]) -> String {
         "{table}\n\nTime by stage, ms (the two samples run in parallel):\n{}",
         times(&named)
     )
-}
-
-/// An evaluation: counts, accuracy, rates with intervals.
-#[must_use]
-pub fn evaluation(evaluation: &Evaluation) -> String {
-    let mut table = new_table(&["measure", "value", "95 % interval"]);
-    table.add_row(["model contract", evaluation.contract_id.as_str(), ""]);
-    table.add_row(["samples", &evaluation.images.to_string(), ""]);
-    table.add_row([
-        "failures to acquire",
-        &evaluation.failure_to_acquire.to_string(),
-        "",
-    ]);
-    let accuracy = format!(
-        "{:.4} ± {:.4}",
-        evaluation.accuracy, evaluation.accuracy_std
-    );
-    table.add_row(["k-fold accuracy ± standard deviation", &accuracy, ""]);
-    table.add_row(["genuine comparisons", &evaluation.genuine.to_string(), ""]);
-    table.add_row(["impostor comparisons", &evaluation.impostor.to_string(), ""]);
-    for ((_, fmr), rate) in FMR_TARGETS.iter().zip(&evaluation.at_fmr) {
-        let (low, high) = wilson_interval(rate.false_non_matches, evaluation.genuine);
-        table.add_row([
-            format!("FNMR at FMR {fmr:e}, threshold {:.4}", rate.threshold),
-            format!("{:.4}", rate.fnmr),
-            format!("{low:.4} – {high:.4}"),
-        ]);
-    }
-    table.to_string()
 }
 
 fn similarity(response: &proto::VerifyResponse) -> String {

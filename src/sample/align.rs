@@ -1,37 +1,13 @@
 //! The similarity transform that brings a face to the pose the embedding model was trained on.
 
-use super::geometry::{Landmarks, Point};
+mod template;
+
+use super::geometry::{Landmarks, Point, Rect};
 use super::picture::{Picture, PixelError};
 
-/// Where the five landmarks lie in an aligned crop, and the crop's size.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct AlignmentTemplate {
-    /// Name in the manifest.
-    pub name: &'static str,
-    /// Side of the square crop, pixels.
-    pub side_px: u32,
-    /// Landmarks in the crop, in the order of [`Landmarks::points`].
-    pub points: [Point; 5],
-}
+pub use template::{ARCFACE_112, AlignmentTemplate, Frame, TEMPLATES};
 
-/// The five-point template of `ArcFace` (Deng et al., 2019) for 112×112 crops, with the digits of
-/// OpenCV's `FaceRecognizerSF::alignCrop`.
-pub const ARCFACE_112: AlignmentTemplate = AlignmentTemplate {
-    name: "arcface-112",
-    side_px: 112,
-    points: [
-        Point::new(38.2946, 51.6963),
-        Point::new(73.5318, 51.5014),
-        Point::new(56.0252, 71.7366),
-        Point::new(41.5493, 92.3655),
-        Point::new(70.7299, 92.2041),
-    ],
-};
-
-/// The templates that a manifest may name.
-pub const TEMPLATES: [&AlignmentTemplate; 1] = [&ARCFACE_112];
-
-/// The landmarks coincide: no transform exists.
+/// The landmarks coincide, or the box has no area: no transform exists.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the landmarks lie on one point")]
 pub struct DegenerateLandmarks;
@@ -133,7 +109,37 @@ impl AlignedFace {
         template: &AlignmentTemplate,
     ) -> Result<(), AlignError> {
         let matrix = similarity_transform(&landmarks.points(), &template.points)?;
-        let side = template.side_px;
+        self.warp(picture, matrix, template.side_px)
+    }
+
+    /// Cuts the face out of `picture` as the template wants it: by its landmarks like
+    /// [`Self::align`], or by its box; `rect` in pixels of the picture.
+    ///
+    /// # Errors
+    /// When what the crop goes by is degenerate, or OpenCV fails; then what is here is of no use.
+    pub fn cut(
+        &mut self,
+        picture: &Picture,
+        rect: Rect,
+        landmarks: &Landmarks,
+        template: &AlignmentTemplate,
+    ) -> Result<(), AlignError> {
+        match template.frame {
+            Frame::Landmarks => self.align(picture, landmarks, template),
+            Frame::FaceBox { enlargement } => {
+                let side = template.side_px;
+                let matrix = template::box_transform(rect, landmarks, side, enlargement)?;
+                self.warp(picture, matrix, side)
+            }
+        }
+    }
+
+    fn warp(
+        &mut self,
+        picture: &Picture,
+        matrix: [[f64; 3]; 2],
+        side: u32,
+    ) -> Result<(), AlignError> {
         picture.warp_into(matrix, (side, side), 0, &mut self.crop)?;
         self.inside.clear();
         self.inside.extend(pixels_inside(picture, matrix, side));

@@ -186,6 +186,21 @@ impl Picture {
         scale(&self.as_mat()?, size, target, step)
     }
 
+    /// Blurred by a Gaussian whose standard deviation is `sigma` pixels, above 0; what lies outside
+    /// is mirrored.
+    ///
+    /// # Errors
+    /// When OpenCV fails.
+    pub fn blurred(&self, sigma: f64) -> Result<Self, PixelError> {
+        let mut target = Self::default();
+        target.reshape(self.width, self.height);
+        // A size of 0: as large as this deviation needs.
+        let size = Size::new(0, 0);
+        imgproc::gaussian_blur_def(&self.as_mat()?, &mut target.as_mat_mut()?, size, sigma)
+            .map_err(|error| PixelError::new("GaussianBlur", &error))?;
+        Ok(target)
+    }
+
     /// Scales to half the width and height, which must be even, into `target`.
     ///
     /// # Errors

@@ -7,6 +7,8 @@ use super::requests::{self, RequestKey, Stored};
 use super::sql::Pool;
 use super::subjects::{self, Reference, Subject};
 
+pub use super::subjects::CONTRACTS_MAX;
+
 /// What a verification asks before it compares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
@@ -20,8 +22,9 @@ pub struct Question {
     pub session: String,
     /// The day, as [`super::Attempt::day`].
     pub day: i64,
-    /// Of which model and preprocessing the reference must be.
-    pub contract_id: String,
+    /// Of which models and preprocessings the reference may be: the first of them that the subject
+    /// has one of. At least one, at most [`CONTRACTS_MAX`].
+    pub contracts: Vec<String>,
 }
 
 /// The answers. Only [`super::Store::commit`] holds what they say.
@@ -45,11 +48,11 @@ pub(super) async fn known(pool: &Pool, question: &Question) -> Result<Known, Sto
             requests::asking(&question.request),
             consents::asking(&question.consent),
             decisions::asking_attempts(&question.session, subject, question.day),
-            subjects::asking(subject, &question.contract_id),
+            subjects::asking_first(subject, &question.contracts)?,
         ])
         .await?;
     let stored = request.map(|row| Stored::read(&row, &question.body_digest));
-    let found = found.map(|row| subjects::found(&row, &question.contract_id));
+    let found = found.map(|row| subjects::found_first(&row, &question.contracts));
     Ok(Known {
         stored: stored.transpose()?,
         standing: consents::standing_of(&standing.ok_or_else(StoreError::no_row)?)?,

@@ -180,6 +180,48 @@ pub(super) fn found(
     Ok((subject, Some(reference)))
 }
 
+/// Contracts that one question can be about.
+pub const CONTRACTS_MAX: usize = 4;
+
+/// Asks for a subject, and its reference of the first of these contracts that it has one of.
+pub(super) fn asking_first(
+    subject: SubjectHash,
+    contracts: &[String],
+) -> Result<Statement, StoreError> {
+    // Each contract is one step in the key of the references, also when it is named twice.
+    const READ: &str = "SELECT s.status, s.version, s.wrapped_key, s.master_key, s.keyed_us,
+        r.row_version, r.nonce, r.ciphertext, r.captured_on, r.source, r.quality, r.created_us,
+        r.contract_id FROM subjects s LEFT JOIN face_references r
+        ON r.subject = s.subject AND r.contract_id IN ($2, $3, $4, $5) WHERE s.subject = $1
+        ORDER BY CASE r.contract_id WHEN $2 THEN 0 WHEN $3 THEN 1 WHEN $4 THEN 2 ELSE 3 END
+        LIMIT 1";
+    let outside = || StoreError::Internal("a question about too many contracts, or none".into());
+    let last = contracts.last().ok_or_else(outside)?;
+    match contracts {
+        // The ordinary case: one model is loaded.
+        [only] => return Ok(asking(subject, only)),
+        _ if contracts.len() > CONTRACTS_MAX => return Err(outside()),
+        _ => {}
+    }
+    let at = |place: usize| contracts.get(place).unwrap_or(last);
+    let values = values![subject, at(0), at(1), at(2), at(3)];
+    Ok(Statement::new(READ, values))
+}
+
+/// The answer to [`asking_first`].
+pub(super) fn found_first(
+    row: &Row,
+    contracts: &[String],
+) -> Result<(Subject, Option<Reference>), StoreError> {
+    if let [only] = contracts {
+        return found(row, only);
+    }
+    match row.text_or_null(12)? {
+        Some(contract_id) => found(row, &contract_id),
+        None => Ok((subject_of(row)?, None)),
+    }
+}
+
 /// All references of a subject.
 pub(super) async fn references(
     pool: &Pool,

@@ -1,13 +1,13 @@
 //! The metrics and their labels. Names follow Prometheus: prefix, base units, `_total`.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::engine::BatchCounts;
@@ -56,6 +56,9 @@ type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 /// All metrics of one server.
 pub struct Metrics {
     registry: Registry,
+    /// One series: what runs now.
+    build_info: Family<BuildLabels, Gauge>,
+    build: Mutex<BuildLabels>,
     pub(super) requests: Family<RequestLabels, Counter>,
     pub(super) request_seconds: Histograms<RequestLabels>,
     pub(super) stage_seconds: Histograms<StageLabels>,
@@ -74,6 +77,8 @@ impl Metrics {
     pub fn new(build: BuildLabels) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("padan"),
+            build_info: Family::default(),
+            build: Mutex::new(build),
             requests: Family::default(),
             request_seconds: Family::new_with_constructor(histogram),
             stage_seconds: Family::new_with_constructor(histogram),
@@ -85,13 +90,15 @@ impl Metrics {
             device_batches: Family::default(),
             device_failures: Counter::default(),
         };
-        metrics.register(build);
+        metrics.build_info.get_or_create(&metrics.labels()).set(1);
+        metrics.register();
         metrics
     }
 
-    fn register(&mut self, build: BuildLabels) {
+    fn register(&mut self) {
         let registry = &mut self.registry;
-        registry.register("build", "What runs", Info::new(build));
+        // Not the type `Info`, whose labels cannot change.
+        registry.register("build_info", "What runs", self.build_info.clone());
         let requests = self.requests.clone();
         registry.register("requests", "gRPC requests answered", requests);
         let request_seconds = self.request_seconds.clone();
@@ -131,6 +138,27 @@ impl Metrics {
             "Failures of the accelerator",
             self.device_failures.clone(),
         );
+    }
+
+    fn labels(&self) -> BuildLabels {
+        let build = self.build.lock().unwrap_or_else(PoisonError::into_inner);
+        build.clone()
+    }
+
+    /// Says which model serves now, at the moment of a scrape.
+    pub fn set_model(&self, detector: &str, model_contract_id: &str) {
+        let mut build = self.build.lock().unwrap_or_else(PoisonError::into_inner);
+        if build.model_contract_id == model_contract_id && build.detector == detector {
+            return;
+        }
+        let next = BuildLabels {
+            detector: detector.to_owned(),
+            model_contract_id: model_contract_id.to_owned(),
+            ..build.clone()
+        };
+        self.build_info.get_or_create(&next).set(1);
+        self.build_info.remove(&build);
+        *build = next;
     }
 
     /// Sets what an accelerator has done, at the moment of a scrape.
@@ -206,7 +234,13 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("padan_device_failures_total 1"), "{text}");
-        assert!(text.contains("padan_build_info{version=\"0\""), "{text}");
+        let build = "padan_build_info{version=\"0\",runtime_version=\"1\",detector=\"d\",\
+                     model_contract_id=\"m:1\"} 1";
+        assert!(text.contains(build), "{text}");
+        metrics.set_model("d", "m:2");
+        let text = metrics.encode();
+        assert!(text.contains(&build.replace("m:1", "m:2")), "{text}");
+        assert!(!text.contains("m:1"), "{text}");
         assert!(text.ends_with("# EOF\n"), "{text}");
     }
 }

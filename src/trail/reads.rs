@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::plan::{Extent, Part};
 use super::{Trail, TrailError};
 use crate::access::Caller;
-use crate::audit::{Event, Text, Timestamp};
+use crate::audit::{Entry, Event, Text, Timestamp};
 use crate::decision::Policy;
 use crate::records::Records;
 use crate::store::{Position, StoreError};
@@ -15,8 +15,8 @@ use crate::subject::SubjectHash;
 const POLICIES_MAX: usize = 50;
 
 /// Writes the entry that this process starts, and by which policies it is going to decide. A policy
-/// changes only with a start, so this is the entry of each change: a version stands for the
-/// thresholds, the calibration and the contract.
+/// changes only with a start or with a model, so this and [`note_model`] write the entry of each
+/// change: a version stands for the thresholds, the calibration and the contract.
 ///
 /// # Errors
 /// When the entry is not durable.
@@ -26,6 +26,35 @@ pub async fn note_start<'a>(
 ) -> Result<Position, StoreError> {
     let mut entry = records.own_entry(Event::ServiceChanged);
     entry.detail("what", "started");
+    name_policies(&mut entry, policies);
+    records.store().append(entry).await
+}
+
+/// Writes the entry of what `caller`, or padan itself, did with a model: what it was, what else is
+/// to be said of it, and the policies of that model.
+///
+/// # Errors
+/// When the entry is not durable.
+pub async fn note_model<'a>(
+    records: &Records,
+    caller: Option<&Caller>,
+    (what, details): (&str, &[(&'static str, String)]),
+    policies: impl Iterator<Item = &'a Policy>,
+) -> Result<Position, StoreError> {
+    let mut entry = match caller {
+        Some(caller) => records.entry(Event::ServiceChanged, caller),
+        None => records.own_entry(Event::ServiceChanged),
+    };
+    entry.detail("what", what);
+    for (name, value) in details {
+        entry.detail(name, value);
+    }
+    name_policies(&mut entry, policies);
+    records.store().append(entry).await
+}
+
+/// Says which policies these are, and of which contracts.
+fn name_policies<'a>(entry: &mut Entry, policies: impl Iterator<Item = &'a Policy>) {
     let (mut contracts, mut more) = (BTreeSet::new(), 0_usize);
     for (number, policy) in policies.enumerate() {
         contracts.insert(Text::fitted(policy.contract_id.as_str()));
@@ -44,7 +73,6 @@ pub async fn note_start<'a>(
         entry.detail("more_policies", &more.to_string());
     }
     entry.contracts = contracts.into_iter().collect();
-    records.store().append(entry).await
 }
 
 /// Writes the entry that this process serves no more.

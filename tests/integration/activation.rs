@@ -77,8 +77,7 @@ impl Office {
     /// Of the policy that decides here.
     pub fn contract(&self) -> String {
         let activation = self.server.activation.as_ref().expect("is there");
-        let policy = activation.verifier().policies().find("");
-        policy.expect("a default policy").contract_id.to_string()
+        activation.verifier().active().contract_id().to_string()
     }
 
     pub fn embeddings_computed(&self) -> u64 {

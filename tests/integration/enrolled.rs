@@ -61,12 +61,14 @@ pub fn subject_of(records: &Records, nik: &str) -> SubjectHash {
 /// The template of a portrait.
 pub async fn template_of(verifier: &Verifier, name: &str) -> Template {
     let task = SampleTask {
+        cascade: None,
         image: portrait(name),
         role: SampleRole::Reference,
         choice: FaceChoice::Largest,
         goal: Goal::Embed,
     };
-    let submitted = verifier.engine().submit(Class::Activation, None, [task]);
+    let active = verifier.active();
+    let submitted = active.engine().submit(Class::Activation, None, [task]);
     let [reply] = submitted.expect("there is room");
     let completed = reply.wait().await.expect("a lane answers");
     let result = completed.output.expect("a picture");

@@ -174,9 +174,7 @@ pub fn service(enrolment: &Arc<Enrolment>) -> EnrollmentService {
 
 /// The contract that the tests' models serve.
 pub fn served() -> ContractId {
-    let verifier = verifier();
-    let policy = verifier.policies().find("").expect("a default policy");
-    policy.contract_id.clone()
+    verifier().active().contract_id().clone()
 }
 
 pub fn called<T>(message: T) -> Request<T> {
@@ -369,15 +367,16 @@ async fn a_template_of_another_contract_is_kept_and_not_served(home: &Home) {
     assert!(matches!(desk.enrolled(WOMAN).await, Enrolled::Reference(_)));
     assert_eq!(desk.status(WOMAN).await.status(), ReferenceStatus::Ready);
     // Not of its contract's dimension: it could never be compared.
-    let settings = Settings {
-        dimension: Some(64),
-        ..Settings::default()
+    let short = Template {
+        contract_id: served(),
+        embedding: Embedding::from_output(&[0.5; 64]).expect("a direction"),
     };
-    let enrolment = Enrolment::new(verifier(), Arc::clone(&desk.records), settings);
-    let strict = service(&Arc::new(enrolment));
-    let refused = strict
-        .put(called(put_ready(WOMAN, served().as_str(), 3.0)))
-        .await;
+    let mut put = put_ready(WOMAN, served().as_str(), 3.0);
+    put.reference = Some(put_request::Reference::Template(proto::ReadyTemplate {
+        contract_id: served().to_string(),
+        template: short.to_bytes(),
+    }));
+    let refused = desk.service.put(called(put)).await;
     assert_eq!(
         bad_fields(&refused.expect_err("is refused")),
         ["template.template"]

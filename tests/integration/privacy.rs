@@ -44,6 +44,7 @@ fn template_of(image: &Bytes) -> Template {
         .pipeline(&Arc::new(config.pipeline.clone()))
         .expect("is made");
     let task = SampleTask {
+        cascade: None,
         image: image.clone(),
         role: SampleRole::Reference,
         choice: FaceChoice::Largest,
@@ -348,6 +349,7 @@ fn debug_of_pictures_embeddings_and_similarities_shows_no_content() {
 fn debug_of_tasks_and_requests_shows_no_image() {
     let image = with_canary("person_a_1.jpg");
     let task = SampleTask {
+        cascade: None,
         image: image.clone(),
         role: SampleRole::Probe,
         choice: FaceChoice::Largest,

@@ -66,6 +66,7 @@ struct Seen {
 
 fn seen_by(pipeline: &mut Pipeline, image: &Bytes) -> Seen {
     let task = SampleTask {
+        cascade: None,
         image: image.clone(),
         role: SampleRole::Probe,
         choice: FaceChoice::Largest,

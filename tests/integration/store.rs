@@ -1,6 +1,7 @@
 //! The store on both databases: each test below runs on SQLite and on PostgreSQL.
 
 mod append_only;
+mod contracts;
 mod decisions;
 mod evidence;
 mod failures;
@@ -250,7 +251,7 @@ pub async fn attempts(
         consent,
         session: session.to_owned(),
         day: 20_779,
-        contract_id: String::new(),
+        contracts: vec![String::new()],
     };
     Ok(store.known(&question).await?.attempts)
 }

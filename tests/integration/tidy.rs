@@ -12,13 +12,14 @@ const FUNCTION_LINES_MAX: usize = 70;
 const COLUMNS_MAX: usize = 100;
 
 /// Modules that know nothing of transport or runtime.
-const DOMAIN: [&str; 21] = [
+const DOMAIN: [&str; 22] = [
     "sample",
     "embed",
     "compare",
     "decision",
     "engine",
     "pipeline",
+    "serving",
     "verify",
     "evaluation",
     "subject",

@@ -340,6 +340,7 @@ async fn a_service_that_starts_and_stops_says_so(home: &Home) {
         fmr: 1e-4,
         fmr_interval: (1e-5, 1e-3),
         impostor_count: 1,
+        scoring: padan::compare::Scoring::Cosine,
         data_sha256: String::new(),
     };
     let scene = Scene::new(home, "a").await;

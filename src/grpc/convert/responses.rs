@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::super::info::{ServiceInfo, ServiceModel};
+use super::super::info::ServiceInfo;
 use super::super::proto;
 use crate::activation::Answer;
 use crate::decision::{Decision, Policy, ReasonCode};
 use crate::pipeline::{SampleResult, SampleTimes};
 use crate::sample::geometry::{Face, Point};
 use crate::sample::quality::{Component, QualityMeasure, QualityVerdict};
+use crate::serving::{ModelFacts, Serving};
 use crate::verify::Verification;
 
 /// The response to a verification.
@@ -109,18 +110,15 @@ pub fn assess(
 
 /// The response that says what this server runs.
 #[must_use]
-pub fn service_info<'a>(
-    info: &ServiceInfo,
-    policies: impl Iterator<Item = &'a Policy>,
-) -> proto::GetServiceInfoResponse {
+pub fn service_info(info: &ServiceInfo, active: &Serving) -> proto::GetServiceInfoResponse {
     let image = &info.image_limits;
     proto::GetServiceInfoResponse {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         runtime_version: info.runtime_version.clone(),
         execution_provider: info.execution_provider.to_owned(),
         lanes: saturate(info.engine.lanes.get()),
-        models: info.models.iter().map(model_info).collect(),
-        policies: policies.map(policy_info).collect(),
+        models: vec![model_info(active.detector()), model_info(active.embedder())],
+        policies: active.policies().iter().map(policy_info).collect(),
         limits: Some(proto::Limits {
             image_bytes_max: image.image_bytes_max as u64,
             image_pixels_max: image.image_pixels_max,
@@ -134,7 +132,7 @@ pub fn service_info<'a>(
     }
 }
 
-fn model_info(model: &ServiceModel) -> proto::ModelInfo {
+pub(super) fn model_info(model: &ModelFacts) -> proto::ModelInfo {
     proto::ModelInfo {
         id: model.id.clone(),
         task: model.task.to_owned(),
@@ -145,7 +143,7 @@ fn model_info(model: &ServiceModel) -> proto::ModelInfo {
     }
 }
 
-fn policy_info(policy: &Policy) -> proto::PolicyInfo {
+pub(super) fn policy_info(policy: &Policy) -> proto::PolicyInfo {
     proto::PolicyInfo {
         id: policy.id.clone(),
         version: policy.version.clone(),
@@ -289,7 +287,7 @@ fn microseconds(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn saturate(number: usize) -> u32 {
+pub(super) fn saturate(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 

@@ -1,8 +1,9 @@
 //! One model's entry: what the file is, what goes in and out, and what it must agree with.
 
+use clap::ValueEnum;
 use serde::Deserialize;
 
-use super::ManifestError;
+use super::{ManifestError, Metric, PerChannel};
 use crate::digest::sha256_hex;
 use crate::embed::ContractId;
 use crate::model::ProviderKind;
@@ -30,7 +31,7 @@ impl ModelTask {
 }
 
 /// Order of the colour planes a model was trained on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum ColourOrder {
     /// Red first.
@@ -52,6 +53,19 @@ pub struct TensorSpec {
     pub element: Element,
 }
 
+impl TensorSpec {
+    /// Whether it holds one embedding of this dimension for each crop; sides of 1 do not count.
+    fn is_embedding(&self, dimension: usize) -> bool {
+        let Some((_, rest)) = self.shape.split_first() else {
+            return false;
+        };
+        let mut sides = rest.iter().copied().filter(|&side| side != 1);
+        let found = sides.next().unwrap_or(1);
+        let is_only = sides.next().is_none() && !rest.is_empty();
+        is_only && dimension > 0 && i64::try_from(dimension) == Ok(found)
+    }
+}
+
 /// Type of the numbers in a tensor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -70,6 +84,8 @@ pub enum InputLayout {
     Planes,
     /// `[batch, height, width, 3]`, bytes: the pixels as they are.
     Pixels,
+    /// `[batch, height, width, 3]`, floats: the colours of one pixel after the other, normalised.
+    FloatPixels,
 }
 
 /// One model.
@@ -92,22 +108,34 @@ pub struct ModelEntry {
     pub source: String,
     /// The only input.
     pub input: TensorSpec,
-    /// All outputs.
+    /// All outputs; of an embedder the embedding alone.
     pub output: Vec<TensorSpec>,
+    /// The graph has outputs besides [`Self::output`], which are not looked at; embedders only.
+    #[serde(default)]
+    pub ignore_other_outputs: bool,
     /// Order of the colour planes.
     pub colour: ColourOrder,
     /// Subtracted from each 8-bit value.
-    pub mean: f32,
+    pub mean: PerChannel,
     /// Multiplied after that.
-    pub scale: f32,
+    pub scale: PerChannel,
     /// Name of the alignment template; embedders only.
     pub alignment: Option<String>,
     /// Length of the embedding; embedders only.
     pub dimension: Option<usize>,
+    /// How its embeddings compare; embedders only.
+    #[serde(default)]
+    pub metric: Metric,
     /// Similarity of the golden faces; embedders only.
     pub golden_similarity: Option<f32>,
     /// Providers it runs on; none named: all.
     pub providers: Option<Vec<ProviderKind>>,
+}
+
+/// Whether a name is fit for a file: nothing leads out of the folder.
+pub(super) fn is_plain(text: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    !text.is_empty() && text.chars().all(is_allowed) && !text.starts_with('.')
 }
 
 impl ModelEntry {
@@ -119,14 +147,7 @@ impl ModelEntry {
     }
 
     pub(super) fn check(&self) -> Result<(), ManifestError> {
-        let plain = |text: &str| {
-            !text.is_empty()
-                && text
-                    .chars()
-                    .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
-                && !text.starts_with('.')
-        };
-        if !plain(&self.id) || !plain(&self.file) {
+        if !is_plain(&self.id) || !is_plain(&self.file) {
             return Err(self.problem("id and file take letters, digits, '.', '_' and '-' only"));
         }
         if self.sha256.len() != 64
@@ -137,7 +158,9 @@ impl ModelEntry {
         {
             return Err(self.problem("sha256 takes 64 hexadecimal digits in lower case"));
         }
-        if !(self.mean.is_finite() && self.scale.is_finite() && self.scale != 0.0) {
+        let (means, scales) = (self.mean.numbers(), self.scale.numbers());
+        let is_factor = |scale: &f32| scale.is_finite() && *scale != 0.0;
+        if !(means.iter().all(|mean| mean.is_finite()) && scales.iter().all(is_factor)) {
             return Err(self.problem("mean and scale must be finite, scale not 0"));
         }
         let layout = self.layout()?;
@@ -145,8 +168,11 @@ impl ModelEntry {
             return Err(self.problem("providers must name at least one, or be left out for all"));
         }
         match self.task {
-            ModelTask::Detector if layout == InputLayout::Pixels => {
+            ModelTask::Detector if layout != InputLayout::Planes => {
                 Err(self.problem("a detector's input must be [batch, 3, height, width]"))
+            }
+            ModelTask::Detector if self.ignore_other_outputs => {
+                Err(self.problem("ignore_other_outputs is for embedders"))
             }
             ModelTask::Detector => Ok(()),
             ModelTask::Embedder => self.check_embedder(),
@@ -160,8 +186,10 @@ impl ModelEntry {
     pub fn layout(&self) -> Result<InputLayout, ManifestError> {
         match (self.input.shape.as_slice(), self.input.element) {
             ([_, 3, _, _], Element::Float32) => Ok(InputLayout::Planes),
+            ([_, _, _, 3], Element::Float32) => Ok(InputLayout::FloatPixels),
             ([_, _, _, 3], Element::Uint8) => {
-                let as_they_are = (self.mean, self.scale) == (0.0, 1.0);
+                let unchanged = (PerChannel::same(0.0), PerChannel::same(1.0));
+                let as_they_are = (self.mean, self.scale) == unchanged;
                 if as_they_are && self.colour == ColourOrder::Rgb {
                     Ok(InputLayout::Pixels)
                 } else {
@@ -169,8 +197,8 @@ impl ModelEntry {
                 }
             }
             _ => Err(self.problem(
-                "the input must be float32 [batch, 3, height, width] or uint8 [batch, height, \
-                 width, 3]",
+                "the input must be float32 [batch, 3, height, width] or [batch, height, width, \
+                 3], or uint8 [batch, height, width, 3]",
             )),
         }
     }
@@ -179,7 +207,10 @@ impl ModelEntry {
         let template = self.alignment()?;
         let side = i64::from(template.side_px);
         let takes_crop = match *self.input.shape.as_slice() {
-            [_, 3, height, width] | [_, height, width, 3] => (height, width) == (side, side),
+            // −1: any side will do.
+            [_, 3, height, width] | [_, height, width, 3] => [height, width]
+                .into_iter()
+                .all(|wanted| wanted == side || wanted == -1),
             _ => false,
         };
         if !takes_crop {
@@ -188,14 +219,19 @@ impl ModelEntry {
                 template.name
             )));
         }
-        let dimension = self
-            .dimension
-            .and_then(|d| i64::try_from(d).ok())
-            .unwrap_or(0);
         match self.output.as_slice() {
-            [only] if only.shape.last() == Some(&dimension) && dimension > 0 => Ok(()),
-            _ => Err(self.problem("an embedder has one output of shape [batch, dimension]")),
+            [only] if only.is_embedding(self.dimension.unwrap_or_default()) => Ok(()),
+            [_] => Err(self.problem("an embedder has one output of shape [batch, dimension]")),
+            _ => Err(self.problem(
+                "an embedder has one output: name that of the embedding, and set \
+                 ignore_other_outputs = true where the graph has more",
+            )),
         }
+    }
+
+    /// Whether [`Self::output`] has this name.
+    pub(in crate::model) fn names_output(&self, name: &str) -> bool {
+        self.output.iter().any(|output| output.name == name)
     }
 
     /// The alignment template an embedder wants.
@@ -214,15 +250,20 @@ impl ModelEntry {
     /// Model digest + preprocessing + dimension, as one name.
     #[must_use]
     pub fn contract_id(&self) -> ContractId {
-        let preprocessing = format!(
-            "{}\n{:?}\n{:e}\n{:e}\n{}\n{}",
+        let mut preprocessing = format!(
+            "{}\n{:?}\n{}\n{}\n{}\n{}",
             self.sha256,
             self.colour,
-            self.mean,
-            self.scale,
+            self.mean.contract_text(),
+            self.scale.contract_text(),
             self.alignment.as_deref().unwrap_or_default(),
             self.dimension.unwrap_or_default()
         );
+        // One file can give several embeddings.
+        if let (true, Some(output)) = (self.ignore_other_outputs, self.output.first()) {
+            preprocessing.push('\n');
+            preprocessing.push_str(&output.name);
+        }
         let digest = sha256_hex(preprocessing.as_bytes());
         let short: String = digest.chars().take(16).collect();
         ContractId::new(&format!("{}:{short}", self.id))

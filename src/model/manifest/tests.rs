@@ -73,7 +73,6 @@ fn bytes_go_in_as_they_are() {
         ("mean = 0.0", "mean = 127.5"),
         ("scale = 1.0", "scale = 0.5"),
         ("112, 112, 3]", "96, 112, 3]"),
-        ("uint8", "float32"),
         ("uint8", "int8"),
     ] {
         assert!(
@@ -83,6 +82,122 @@ fn bytes_go_in_as_they_are() {
     }
     let floats = EMBEDDER.replacen("112] }", "112], element = \"uint8\" }", 1);
     assert!(parse(&floats).is_err(), "bytes in planes");
+}
+
+#[test]
+fn floats_may_stand_pixel_by_pixel_with_any_mean_and_scale() {
+    let pixels = EMBEDDER.replacen("[-1, 3, 112, 112]", "[-1, 112, 112, 3]", 1);
+    for (from, to) in [
+        ("rgb", "rgb"),
+        ("rgb", "bgr"),
+        ("mean = 0.0", "mean = [1, 2.5, 3.0]"),
+        ("scale = 1.0", "scale = [0.5, 0.5, 0.25]"),
+    ] {
+        let manifest = parse(&pixels.replacen(from, to, 1)).expect("parses");
+        let layout = manifest.models()[0].layout();
+        assert_eq!(layout.ok(), Some(InputLayout::FloatPixels), "{from} → {to}");
+    }
+    for (from, to) in [
+        ("mean = 0.0", "mean = [1.0, 2.0]"),
+        ("mean = 0.0", "mean = [1.0, nan, 2.0]"),
+        ("scale = 1.0", "scale = [1.0, 0.0, 1.0]"),
+        ("scale = 1.0", "scale = \"1.0\""),
+    ] {
+        assert!(
+            parse(&pixels.replacen(from, to, 1)).is_err(),
+            "{from} → {to}"
+        );
+    }
+}
+
+#[test]
+fn crops_of_other_sides_take_an_alignment_of_that_side() {
+    let sized = |side: &str, alignment: &str| {
+        let text = EMBEDDER.replacen("112, 112]", &format!("{side}, {side}]"), 1);
+        parse(&text.replacen("arcface-112", alignment, 1))
+    };
+    for (side, alignment) in [
+        ("160", "arcface-160"),
+        ("160", "box-160"),
+        ("224", "box-224"),
+        ("-1", "arcface-128"),
+    ] {
+        assert!(sized(side, alignment).is_ok(), "{side} {alignment}");
+    }
+    let refused = sized("160", "arcface-112").expect_err("another side");
+    assert!(refused.to_string().contains("112×112"), "{refused}");
+    let refused = sized("112", "plain").expect_err("no such alignment");
+    assert!(refused.to_string().contains("box-160"), "{refused}");
+}
+
+#[test]
+fn the_embedding_is_one_output_and_others_are_ignored_when_the_entry_says_so() {
+    let output = "output = [{ name = \"fc1\", shape = [-1, 128] }]";
+    let with = |to: &str| parse(&EMBEDDER.replacen(output, to, 1));
+    for shape in ["[-1, 128, 1, 1]", "[1, 128]"] {
+        assert!(
+            with(&output.replacen("[-1, 128]", shape, 1)).is_ok(),
+            "{shape}"
+        );
+    }
+    for shape in ["[-1, 3, 128]", "[128]", "[-1, 64]", "[]"] {
+        assert!(
+            with(&output.replacen("[-1, 128]", shape, 1)).is_err(),
+            "{shape}"
+        );
+    }
+    let two = "output = [{ name = \"a\", shape = [-1, 128] }, { name = \"b\", shape = [-1] }]";
+    let refused = with(two).expect_err("two outputs");
+    assert!(
+        refused.to_string().contains("ignore_other_outputs"),
+        "{refused}"
+    );
+    let ignoring = with(&format!("{output}\nignore_other_outputs = true")).expect("parses");
+    let alone = parse(EMBEDDER).expect("parses");
+    let contract = |manifest: &Manifest| manifest.models()[0].contract_id();
+    assert_ne!(contract(&ignoring), contract(&alone));
+}
+
+#[test]
+fn a_metric_other_than_the_cosine_is_refused_with_the_reason() {
+    let with = |metric: &str| {
+        let line = format!("metric = \"{metric}\"\ndimension = 128");
+        parse(&EMBEDDER.replacen("dimension = 128", &line, 1))
+    };
+    let cosine = with("cosine").expect("parses");
+    let euclidean = with("euclidean-on-unit").expect("parses");
+    // Nothing that is computed changes.
+    let contract = |manifest: &Manifest| manifest.models()[0].contract_id();
+    assert_eq!(contract(&cosine), contract(&euclidean));
+    let refused = with("euclidean").expect_err("raw distances");
+    for part in ["\"euclidean\"", "unit length", "euclidean-on-unit"] {
+        assert!(refused.to_string().contains(part), "{refused}");
+    }
+}
+
+/// Stored templates and calibrations name them.
+#[test]
+fn the_contract_ids_of_the_models_that_come_with_padan_stay_what_they_are() {
+    for (id, sha256, contract) in [
+        (
+            "sface_2021dec",
+            "511989f6124fb9dd76f7eddcc8395b0b5de2c612379193a9ddfc165e44d4e05e",
+            "sface_2021dec:8ddb908241980a62",
+        ),
+        (
+            "sface_2021dec_int8",
+            "9fdc9bf7228f66dcda375924e81c72fbba60357ffa68c1abd0bdc8918565cc29",
+            "sface_2021dec_int8:6e1ce09b87fab55f",
+        ),
+    ] {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let text = EMBEDDER.replacen("id = \"m\"", &format!("id = \"{id}\""), 1);
+        let manifest = parse(&text.replacen(empty, sha256, 1)).expect("parses");
+        assert_eq!(manifest.models()[0].contract_id().as_str(), contract);
+        let each = text.replacen("mean = 0.0", "mean = [0.0, 0.0, 0.0]", 1);
+        let manifest = parse(&each.replacen(empty, sha256, 1)).expect("parses");
+        assert_eq!(manifest.models()[0].contract_id().as_str(), contract);
+    }
 }
 
 #[test]
@@ -132,6 +247,8 @@ fn the_contract_changes_with_everything_that_moves_an_embedding() {
         ("e3b0", "e3b1"),
         ("rgb", "bgr"),
         ("mean = 0.0", "mean = 1.0"),
+        ("mean = 0.0", "mean = [0.0, 0.0, 1.0]"),
+        ("scale = 1.0", "scale = [1.0, 2.0, 1.0]"),
     ] {
         assert_ne!(
             first,
@@ -139,4 +256,64 @@ fn the_contract_changes_with_everything_that_moves_an_embedding() {
             "{from} → {to}"
         );
     }
+}
+
+/// Two embedders, and a fusion of them.
+fn with_fusion(fusion: &str) -> String {
+    let second = EMBEDDER.replacen("schema = 1", "", 1);
+    let second = second.replacen("id = \"m\"", "id = \"n\"", 1);
+    format!("{EMBEDDER}{second}[[fusion]]\n{fusion}")
+}
+
+const FUSION: &str = r#"
+    id = "pair"
+    models = ["m", "n"]
+    weights = [0.7, 0.3]
+    band = { from = 0.2, to = 0.6 }
+"#;
+
+#[test]
+fn fusions_that_contradict_themselves_are_refused() {
+    assert!(parse(&with_fusion(FUSION)).is_ok());
+    let changes = [
+        ("\"pair\"", "\"m\""),
+        ("\"pair\"", "\"../pair\""),
+        ("[\"m\", \"n\"]", "[\"m\", \"m\"]"),
+        ("[\"m\", \"n\"]", "[\"m\", \"other\"]"),
+        ("0.7, 0.3", "0.7, 0.7"),
+        ("0.7, 0.3", "1.0, 0.0"),
+        ("0.7, 0.3", "nan, 0.3"),
+        ("0.6 }", "0.1 }"),
+        ("weights", "weight"),
+    ];
+    for (from, to) in changes {
+        let changed = FUSION.replacen(from, to, 1);
+        assert!(parse(&with_fusion(&changed)).is_err(), "{from} → {to}");
+    }
+}
+
+#[test]
+fn a_fusion_has_a_contract_of_its_own_that_the_band_does_not_change() {
+    let embedder = |fusion: &str| {
+        let manifest = parse(&with_fusion(fusion)).expect("parses");
+        manifest
+            .embedder("pair", Profile::Research)
+            .expect("is there")
+    };
+    let fused = embedder(FUSION);
+    assert_eq!((fused.dimension(), fused.models().len()), (256, 2));
+    assert!(fused.contract_id().as_str().starts_with("pair:"));
+    let other_band = embedder(&FUSION.replacen("0.6", "0.5", 1));
+    assert_eq!(other_band.contract_id(), fused.contract_id());
+    let other_weights = embedder(&FUSION.replacen("0.7, 0.3", "0.6, 0.4", 1));
+    assert_ne!(other_weights.contract_id(), fused.contract_id());
+}
+
+#[test]
+fn production_refuses_a_fusion_with_a_network_that_it_refuses() {
+    let manifest = parse(&with_fusion(FUSION)).expect("parses");
+    let refused = manifest.embedder("pair", Profile::Production);
+    assert!(matches!(refused, Err(ManifestError::Licence { .. })));
+    let unknown = manifest.embedder("nothing", Profile::Research);
+    assert!(unknown.expect_err("no such").to_string().contains("pair"));
 }

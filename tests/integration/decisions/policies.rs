@@ -12,7 +12,7 @@ fn spec(id: &str, fmr: f64, review_fmr: f64) -> PolicySpec {
     PolicySpec {
         id: id.to_owned(),
         fmr,
-        review_fmr,
+        review_fmr: Some(review_fmr),
     }
 }
 

@@ -41,6 +41,7 @@ impl Reader {
 
     fn read(&mut self, image: Bytes, role: SampleRole) -> SampleResult {
         let task = SampleTask {
+            cascade: None,
             image,
             role,
             choice: FaceChoice::Largest,

@@ -156,7 +156,6 @@ async fn duty_5_rows_of_an_old_copy_do_not_open_with_fresh_keys_nor_fresh_rows_w
     let keys = KeyRing::ephemeral(OffsetDateTime::now_utc()).expect("random bytes");
     let settings = Settings {
         keep_portraits: true,
-        ..Settings::default()
     };
     let desk = Desk::with(home, keys, settings).await;
     desk.stored(put_of(WOMAN, portrait("person_a_1.jpg"))).await;

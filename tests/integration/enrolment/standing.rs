@@ -142,7 +142,6 @@ async fn portraits_are_kept_sealed_only_where_it_is_configured(home: &Home) {
     assert_eq!(contracts, Ok(vec![served().as_str().to_owned()]));
     let settings = Settings {
         keep_portraits: true,
-        ..Settings::default()
     };
     let enrolment = Enrolment::new(verifier(), Arc::clone(&desk.records), settings);
     let keeping = service(&Arc::new(enrolment));

@@ -1,0 +1,135 @@
+//! The evaluations that a comparison is made of.
+
+use std::path::PathBuf;
+
+use super::{Evaluated, Evaluator, Population};
+use crate::cli::Failure;
+use crate::cli::session::{Measured, Session};
+use crate::config::{CompareArgs, Config};
+use crate::evaluation::comparison::{Accuracy, DegradedFnmr, FnmrAt, PairedRates};
+use crate::evaluation::degrade::Degradation;
+use crate::evaluation::disagreement::PairNames;
+use crate::evaluation::{ResamplingSettings, Scores, paired};
+
+/// Evaluates models one after another on one data set.
+pub struct SessionEvaluator<'a> {
+    session: Session<'a>,
+    args: &'a CompareArgs,
+    populations: Vec<Population>,
+    /// Of the data, once a model was evaluated.
+    data_sha256: String,
+}
+
+impl<'a> SessionEvaluator<'a> {
+    /// Reads the data set.
+    pub fn open(args: &'a CompareArgs) -> Result<Self, Failure> {
+        let session = Session::open(&args.dataset)?;
+        let listed = &session.dataset.listed;
+        let populations = if listed.is_empty() {
+            Vec::new()
+        } else {
+            vec![Population {
+                name: "listed comparisons".to_owned(),
+                genuine: listed.iter().map(|comparison| comparison.genuine).collect(),
+            }]
+        };
+        Ok(Self {
+            session,
+            args,
+            populations,
+            data_sha256: String::new(),
+        })
+    }
+
+    fn name(&self, sample: u32) -> String {
+        let sample = usize::try_from(sample).ok();
+        let sample = sample.and_then(|at| self.session.dataset.samples.get(at));
+        sample.map(|sample| sample.name.clone()).unwrap_or_default()
+    }
+}
+
+impl Evaluator for SessionEvaluator<'_> {
+    type Scores = Scores;
+
+    fn evaluate(&mut self, config: &Config) -> Result<Evaluated<Scores>, Failure> {
+        let degradations: &[Degradation] = if self.args.degradations {
+            &Degradation::ALL
+        } else {
+            &[]
+        };
+        let Measured { evaluated, .. } = self.session.evaluate(config, degradations)?;
+        self.data_sha256
+            .clone_from(&evaluated.evaluation.data_sha256);
+        let similarities = self.populations.iter().map(|_| evaluated.listed.clone());
+        Ok(Evaluated {
+            accuracy: accuracy(&evaluated.evaluation),
+            similarities: similarities.collect(),
+            scores: evaluated.scores,
+        })
+    }
+
+    fn paired(&self, baseline: &Scores, candidate: &Scores) -> Result<Vec<PairedRates>, Failure> {
+        let settings = ResamplingSettings {
+            resamples: self.args.dataset.resamples.get(),
+            seed: self.args.dataset.seed,
+        };
+        let rates = paired(baseline, candidate, &self.session.targets, settings);
+        let rates = rates.map_err(|error| Failure::Usage(error.to_string()))?;
+        let of_target = |rates: crate::evaluation::result::PairedTarget| PairedRates {
+            target: rates.target,
+            baseline_fnmr: rates.first,
+            candidate_fnmr: rates.second,
+            difference: rates.difference,
+            interval: rates.interval,
+            share_worse: rates.second_worse,
+        };
+        Ok(rates.into_iter().map(of_target).collect())
+    }
+
+    fn targets(&self) -> &[f64] {
+        &self.session.targets
+    }
+
+    fn populations(&self) -> &[Population] {
+        &self.populations
+    }
+
+    fn pair_names(&self, _population: usize, comparison: usize) -> PairNames {
+        let listed = self.session.dataset.listed.get(comparison);
+        let (probe, reference) = listed.map_or((0, 0), |it| (it.probe, it.reference));
+        (self.name(probe), self.name(reference))
+    }
+
+    fn sample_paths(&self) -> Vec<PathBuf> {
+        let samples = self.session.dataset.samples.iter();
+        samples.map(|sample| sample.path.clone()).collect()
+    }
+
+    fn data(&self) -> (String, String) {
+        (self.session.data.clone(), self.data_sha256.clone())
+    }
+}
+
+fn accuracy(evaluation: &crate::evaluation::Evaluation) -> Accuracy {
+    let measures = &evaluation.measures;
+    let targets = measures.targets.iter().map(|rates| FnmrAt {
+        target: rates.target,
+        threshold: rates.threshold,
+        fnmr: rates.fnmr.rate,
+        interval: rates.fnmr_at_target,
+    });
+    let degradations = evaluation.degradations.iter().map(|rates| DegradedFnmr {
+        name: rates.name.clone(),
+        fnmr: rates.fnmr.iter().map(|rate| rate.rate).collect(),
+    });
+    Accuracy {
+        samples: evaluation.images,
+        failure_to_acquire: evaluation.failure_to_acquire,
+        genuine: measures.genuine,
+        impostor: measures.impostor,
+        eer: Some(measures.eer.rate),
+        kfold: evaluation.accuracy.map(|accuracy| accuracy.mean),
+        targets: targets.collect(),
+        degradations: degradations.collect(),
+    }
+}

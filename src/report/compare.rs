@@ -1,0 +1,204 @@
+//! A comparison of models as tables for a terminal, Markdown, a page and JSON. All but the JSON
+//! show the same parts, in the same words.
+
+mod json;
+mod parts;
+
+use std::fmt::Write as _;
+
+use super::table::new_table;
+use crate::evaluation::comparison::ModelComparison;
+pub use json::json;
+use parts::{Part, parts};
+
+const STYLE: &str = include_str!("style.css");
+
+/// As tables for a terminal.
+#[must_use]
+pub fn table(comparison: &ModelComparison) -> String {
+    let mut text = format!("{}\n", without_controls(&headline(comparison)));
+    for part in parts(comparison) {
+        let header: Vec<String> = part
+            .header
+            .iter()
+            .map(|cell| without_controls(cell))
+            .collect();
+        let header: Vec<&str> = header.iter().map(String::as_str).collect();
+        let mut table = new_table(&header);
+        for row in &part.rows {
+            table.add_row(row.iter().map(|cell| without_controls(cell)));
+        }
+        // Writing to a string does not fail.
+        let _ = write!(
+            text,
+            "\n{}\n{}\n{table}\n",
+            part.title,
+            without_controls(&part.how)
+        );
+    }
+    let _ = write!(text, "\n{}", verdict(comparison));
+    text
+}
+
+/// As Markdown, for a pull request.
+#[must_use]
+pub fn markdown(comparison: &ModelComparison) -> String {
+    let mut text = format!(
+        "# padan: comparison of models\n\n{}\n\n**{}**\n",
+        in_markdown(&headline(comparison)),
+        verdict(comparison)
+    );
+    for part in parts(comparison) {
+        let Part {
+            title,
+            how,
+            header,
+            rows,
+        } = part;
+        let _ = write!(text, "\n## {title}\n\n{}\n\n", in_markdown(&how));
+        row_in_markdown(&mut text, &header);
+        let _ = writeln!(text, "|{}", "---|".repeat(header.len()));
+        for row in &rows {
+            row_in_markdown(&mut text, row);
+        }
+    }
+    text
+}
+
+fn row_in_markdown(text: &mut String, cells: &[String]) {
+    for cell in cells {
+        let _ = write!(text, "| {} ", in_markdown(cell));
+    }
+    text.push_str("|\n");
+}
+
+/// A page of its own.
+#[must_use]
+pub fn page(comparison: &ModelComparison) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <title>padan: comparison of models</title><style>{STYLE}</style></head><body>\
+         <header><h1>padan</h1><p>Comparison of models. It shows no faces.</p></header>\
+         {}</body></html>\n",
+        comparison_section(comparison)
+    )
+}
+
+/// The comparison as a section of a page with padan's style.
+#[must_use]
+pub fn comparison_section(comparison: &ModelComparison) -> String {
+    let class = match (comparison.passed(), has_verdict(comparison)) {
+        (_, false) => "decision",
+        (true, true) => "decision MATCH",
+        (false, true) => "decision NO_MATCH",
+    };
+    let mut html = format!(
+        "<section class=\"comparison\"><h2>Comparison of models</h2>\
+         <p class=\"{class}\">{}</p><p>{}</p>",
+        escape(&verdict(comparison)),
+        escape(&headline(comparison))
+    );
+    for part in parts(comparison) {
+        let _ = write!(
+            html,
+            "<h3>{}</h3><p class=\"facts\">{}</p><table><thead>",
+            escape(part.title),
+            escape(&part.how)
+        );
+        row_in_html(&mut html, "th", &part.header);
+        html.push_str("</thead><tbody>");
+        for row in &part.rows {
+            row_in_html(&mut html, "td", row);
+        }
+        html.push_str("</tbody></table>");
+    }
+    html.push_str("</section>");
+    html
+}
+
+fn row_in_html(html: &mut String, element: &str, cells: &[String]) {
+    html.push_str("<tr>");
+    for cell in cells {
+        let _ = write!(html, "<{element}>{}</{element}>", escape(cell));
+    }
+    html.push_str("</tr>");
+}
+
+fn headline(comparison: &ModelComparison) -> String {
+    let digest: String = comparison.data_sha256.chars().take(12).collect();
+    let environment: Vec<String> = comparison
+        .environment
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    format!(
+        "Data: {} (SHA-256 {digest}…). Measured with {}.",
+        comparison.data,
+        environment.join("; ")
+    )
+}
+
+fn has_verdict(comparison: &ModelComparison) -> bool {
+    comparison
+        .candidates
+        .iter()
+        .any(|candidate| candidate.verdict.is_some())
+}
+
+/// The whole verdict in one line.
+fn verdict(comparison: &ModelComparison) -> String {
+    if !has_verdict(comparison) {
+        return "No gate was given: nothing was demanded.".to_owned();
+    }
+    let lines = comparison
+        .candidates
+        .iter()
+        .filter_map(|candidate| candidate.verdict.as_ref())
+        .flat_map(|verdict| &verdict.lines);
+    let (demands, broken) = lines.fold((0_u32, 0_u32), |(demands, broken), line| {
+        (demands + 1, broken + u32::from(!line.passed))
+    });
+    if comparison.passed() {
+        format!("PASSED: all {demands} demands of the gate are met.")
+    } else {
+        format!("FAILED: {broken} of {demands} demands of the gate are not met.")
+    }
+}
+
+/// Text without characters that a terminal would obey.
+fn without_controls(text: &str) -> String {
+    let harmless = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(harmless).collect()
+}
+
+/// Text that Markdown shows as it is, in one line.
+fn in_markdown(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in without_controls(text).chars() {
+        match c {
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '&' => escaped.push_str("&amp;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '@' | '$' | '!' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Text as it may stand in HTML, between tags and in quoted attributes.
+fn escape(text: &str) -> String {
+    without_controls(text)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! What padan's pages and drawings have in common: the style, the colours that mean the same
+//! everywhere, and how text from outside is made harmless.
+
+use std::fmt::Write as _;
+
+use plotters::prelude::*;
+
+/// The style of a page; reports add to it.
+pub(super) const STYLE: &str = include_str!("style.css");
+
+/// What a drawing lies on. Each colour of the light look is used for one thing only: the dark look
+/// replaces them by name.
+pub(super) const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFE);
+/// Text.
+pub(super) const INK: RGBColor = RGBColor(0x1F, 0x23, 0x28);
+/// Axes and the lines of the mesh.
+pub(super) const GRID: RGBColor = RGBColor(0xD8, 0xDC, 0xE1);
+/// Lines to compare with.
+pub(super) const IDEAL: RGBColor = RGBColor(0x7A, 0x82, 0x8B);
+
+/// The same things in the dark look.
+pub(super) const DARK: [(RGBColor, &str); 4] = [
+    (PAPER, "#14181D"),
+    (INK, "#E6EAEE"),
+    (GRID, "#323A43"),
+    (IDEAL, "#98A1AB"),
+];
+
+/// Text of a drawing, pixels high.
+pub(super) fn text(size: i32) -> TextStyle<'static> {
+    ("sans-serif", size).into_font().color(&INK)
+}
+
+/// Adds the colours that viewers take who prefer dark: those of [`DARK`] and `more`.
+pub(super) fn with_dark_look(svg: &str, more: &[(RGBColor, &str)]) -> String {
+    let mut rules = String::new();
+    for (RGBColor(red, green, blue), dark) in DARK.iter().chain(more) {
+        let light = format!("#{red:02X}{green:02X}{blue:02X}");
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            rules,
+            "[fill=\"{light}\"]{{fill:{dark}}}[stroke=\"{light}\"]{{stroke:{dark}}}"
+        );
+    }
+    // Paper stays light.
+    let style = format!(
+        "<style>\n@media screen and (prefers-color-scheme: dark) {{\n{rules}}}\n</style>\n"
+    );
+    // Behind the opening tag, the first there is.
+    match svg.split_once(">\n") {
+        Some((open, rest)) => format!("{open}>\n{style}{rest}"),
+        None => svg.to_owned(),
+    }
+}
+
+/// Text as it may stand in HTML, between tags and in quoted attributes.
+pub(super) fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+}
