@@ -19,7 +19,9 @@ mod swap;
 mod trail;
 mod verify;
 
+use std::fs::{File, Permissions};
 use std::io::Write as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -160,8 +162,31 @@ fn write_output(path: &Path, content: &str) -> Result<(), Failure> {
         print(&content);
         return Ok(());
     }
-    std::fs::write(path, content)
-        .map_err(|error| Failure::Technical(format!("cannot write {}: {error}", path.display())))
+    std::fs::write(path, content).map_err(|error| not_written(path, &error))
+}
+
+/// Writes a page that shows faces, for its owner alone; "-" is standard output.
+fn write_faces(path: &Path, page: &str) -> Result<(), Failure> {
+    const OWNER_ALONE: u32 = 0o600;
+    if path == Path::new("-") {
+        print(&page);
+        return Ok(());
+    }
+    let write = || -> std::io::Result<()> {
+        let mut options = File::options();
+        let options = options.write(true).create(true).truncate(true);
+        let mut file = options.mode(OWNER_ALONE).open(path)?;
+        // One that was there has kept its mode; what is no file has no faces to keep.
+        if file.metadata()?.is_file() {
+            file.set_permissions(Permissions::from_mode(OWNER_ALONE))?;
+        }
+        file.write_all(page.as_bytes())
+    };
+    write().map_err(|error| not_written(path, &error))
+}
+
+fn not_written(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::Technical(format!("cannot write {}: {error}", path.display()))
 }
 
 /// Prints for whoever reads the standard output; that nobody does any more breaks nothing.

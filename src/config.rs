@@ -22,8 +22,8 @@ pub use args::{
     Args, AssessArgs, AuditCommand, AuditExportArgs, AuditVerifyArgs, CalibrateArgs, CertsCommand,
     CertsDevArgs, ClientTlsArgs, Command, CompareArgs, DEFAULT_TARGETS, DatasetArgs, DemoArgs,
     EvaluateArgs, ImportArgs, KeysCommand, KeysFolder, ListFormat, LoadArgs, LoadClass, LoadMode,
-    ModelAddArgs, ModelsCommand, ServeArgs, SharedArgs, SwapActivateArgs, SwapArgs, SwapCommand,
-    SwapModelArgs, SwapShadowArgs, SwapUnloadArgs, TrailPartArgs, VerifyArgs,
+    ModelAddArgs, ModelsCommand, ResultArgs, ServeArgs, SharedArgs, SwapActivateArgs, SwapArgs,
+    SwapCommand, SwapModelArgs, SwapShadowArgs, SwapUnloadArgs, TrailPartArgs, VerifyArgs,
 };
 pub use file::{ConfigFile, LogFormat};
 pub use keys::{KeysConfig, KeysTable, secret_variable};

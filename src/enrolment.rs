@@ -229,7 +229,8 @@ impl Enrolment {
             self.records.store().append(entry).await?;
             return Ok((Standing::NikMalformed, None));
         };
-        let served = self.served();
+        let lineup = self.verifier.lineup();
+        let served = lineup.active().contract_id();
         let store = self.records.store();
         let found = store.subject(subject, served.as_str()).await?;
         let Some((row, mut reference)) =
@@ -238,7 +239,7 @@ impl Enrolment {
             return Ok((Standing::None, None));
         };
         // As long as the model of another contract is loaded, its templates are compared by it.
-        for contract in self.verifier.lineup().contracts().skip(1) {
+        for contract in lineup.contracts().skip(1) {
             if reference.is_none() {
                 let found = store.subject(subject, contract.as_str()).await?;
                 reference = found.and_then(|(_, reference)| reference);

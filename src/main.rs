@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use padan::config::Args;
 
 fn main() -> ExitCode {
     padan::config::silence_runtime_telemetry();
-    padan::cli::run(Args::parse())
+    padan::cli::run(Args::of_this_process())
 }

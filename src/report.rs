@@ -1,5 +1,5 @@
-//! Results for people and programs: tables, JSON, HTML. All are made from the wire's responses, so
-//! that a local run and a server's answer look the same.
+//! Results for people and programs: tables, JSON, Markdown, HTML. Those of a verification are made
+//! from the wire's responses, so that a local run and a server's answer look the same.
 
 pub mod compare;
 pub mod evaluation;

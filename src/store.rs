@@ -22,6 +22,7 @@ mod known;
 mod once;
 mod open;
 mod partitions;
+mod rekey;
 mod requests;
 mod retention;
 mod reviews;
@@ -39,15 +40,14 @@ pub use consents::{Consent, GrantConsent, Granted, Standing, WithdrawConsent};
 pub use decisions::{
     Attempt, Attempts, CommitOutcome, DecisionRecord, Effects, RedeemOutcome, Redemption,
 };
-pub use enrolment::{
-    Announce, Changed, DeleteReferences, Deleted, Note, PutReference, ReplaceKey, SetBlocked,
-};
+pub use enrolment::{Announce, Changed, DeleteReferences, Deleted, Note, PutReference, SetBlocked};
 pub use erasure::{Erase, Erased, Erasure};
 pub use error::StoreError;
 pub use kept::{Kept, KeptAttempts, KeptReview};
 pub use known::{CONTRACTS_MAX, Known, Question};
 pub use once::{Once, OnceOutcome};
 pub use open::{Location, Settings};
+pub use rekey::ReplaceKey;
 pub use requests::{Claim, RequestKey, Stored};
 pub use retention::{Expired, Retention};
 pub use reviews::{

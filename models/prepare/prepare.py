@@ -26,18 +26,15 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import missing
+
 try:
     import onnx
 
     import graph
     import quantise
-except ImportError as missing:
-    print(
-        f"prepare: the Python package {missing.name!r} is missing. Run `make models`, which sets everything up, or\n"
-        f"  python3 -m pip install --require-hashes -r {HERE / 'requirements.txt'}",
-        file=sys.stderr,
-    )
-    sys.exit(2)
+except ImportError as error:
+    missing.stop("prepare", "models", error)
 
 
 class PrepareError(Exception):
@@ -270,10 +267,10 @@ def run(args: argparse.Namespace) -> int:
         try:
             import calibrate
             import check
-        except ImportError as missing:
+        except ImportError as error:
             raise PrepareError(
-                f"`{args.command}` needs the Python package {missing.name!r} too: install {HERE / 'requirements.txt'}."
-            ) from missing
+                f"`{args.command}` needs the Python package {error.name!r} too: install {missing.REQUIREMENTS}."
+            ) from error
         if args.command == "calibrate":
             _, model = load(args.source)
             print(json.dumps(calibrate.calibrate(model, args.faces, args.detector, args.count, args.ranges), indent=2))

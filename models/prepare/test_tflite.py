@@ -292,6 +292,16 @@ class CommandTest(unittest.TestCase):
             self.assertNotIn("Traceback", done.stderr)
         self.assertEqual([self.source], list(self.folder.iterdir()))
 
+    def test_a_missing_package_is_named_with_what_installs_it(self):
+        for script, target in (("prepare", "models"), ("tflite_to_onnx", "second-model")):
+            with self.subTest(script=script):
+                # Without `site` no package is found.
+                command = [sys.executable, "-S", "-B", str(HERE / f"{script}.py"), "--help"]
+                done = subprocess.run(command, capture_output=True, text=True)
+                self.assertEqual(2, done.returncode)
+                self.assertRegex(done.stderr, rf"^{script}: the Python package '\w+' is missing. Run `make {target}`, ")
+                self.assertIn(f"--require-hashes -r {HERE / 'requirements.txt'}", done.stderr)
+
     def test_set_up_fetches_the_file_that_the_manifest_names(self):
         models = tomllib.loads((HERE.parent / "manifest.toml").read_text(encoding="utf-8"))["model"]
         entry = next(entry for entry in models if entry["id"] == "mobilefacenet")

@@ -22,6 +22,8 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import missing
+
 try:
     import numpy as np
     import onnx
@@ -31,13 +33,8 @@ try:
     import prepare
     import tflite_file
     from tflite_file import Network, Operator
-except ImportError as missing:
-    print(
-        f"tflite_to_onnx: the Python package {missing.name!r} is missing. Run `make second-model`, which sets everything "
-        f"up, or\n  python3 -m pip install --require-hashes -r {HERE / 'requirements.txt'}",
-        file=sys.stderr,
-    )
-    sys.exit(2)
+except ImportError as error:
+    missing.stop("tflite_to_onnx", "second-model", error)
 
 INPUT, OUTPUT = "input", "embedding"
 OPSET, IR_VERSION = 11, 6  # Those of the other models.
@@ -284,10 +281,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     try:
         import tflite_check
-    except ImportError as missing:
+    except ImportError as error:
         raise prepare.PrepareError(
-            f"`check` needs the Python package {missing.name!r} too: run `make second-model`, which sets everything up."
-        ) from missing
+            f"`check` needs the Python package {error.name!r} too: run `make second-model`, which sets everything up."
+        ) from error
     result = tflite_check.compare(args)
     print(json.dumps(result, indent=2) if args.json else tflite_check.as_text(result))
     return 0 if result["passed"] else 1

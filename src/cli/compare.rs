@@ -8,9 +8,10 @@ mod process;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{ANSWER_NO, Failure, Outcome};
-use crate::config::{CompareArgs, Config, SharedArgs};
+use crate::config::{CompareArgs, Config, ResultArgs, SharedArgs};
 use crate::evaluation::comparison::{
     Accuracy, Candidate, ModelComparison, ModelFacts, ModelResult, PairedRates,
 };
@@ -76,6 +77,9 @@ pub trait Evaluator {
     /// Where the samples lie.
     fn sample_paths(&self) -> Vec<PathBuf>;
 
+    /// Set once somebody wants no more.
+    fn stop(&self) -> &AtomicBool;
+
     /// What the data are in words, and their SHA-256; asked for after the evaluations.
     fn data(&self) -> (String, String);
 }
@@ -89,14 +93,10 @@ pub fn run<E: Evaluator>(
     evaluator: &mut E,
 ) -> Outcome {
     let ids = args.ids().map_err(Failure::Usage)?;
-    super::check_outputs(
-        [&args.json, &args.markdown, &args.report]
-            .into_iter()
-            .flatten(),
-    )?;
+    super::check_outputs(args.results.paths())?;
     let gate = args.gate.as_deref().map(read_gate).transpose()?;
     if let Some(gate) = &gate {
-        check_gate(gate, args, evaluator.targets())?;
+        check_gate(gate, args, evaluator)?;
     }
     let configs: Vec<Config> = ids.iter().map(|id| facts::of_model(config, id)).collect();
     let facts = configs.iter().map(facts::read);
@@ -107,12 +107,12 @@ pub fn run<E: Evaluator>(
         vec![None; configs.len()]
     } else {
         let paths = evaluator.sample_paths();
-        let costs = cost::measure(args, shared, &configs, &paths)?;
+        let costs = cost::measure(args, shared, &configs, &paths, evaluator.stop())?;
         costs.into_iter().map(Some).collect()
     };
     let models = with_results(facts, evaluated, costs);
     let comparison = compare(evaluator, gate.as_ref(), models, facts::environment(config))?;
-    write_results(args, &comparison)?;
+    write_results(&args.results, &comparison)?;
     Ok(if comparison.passed() {
         ExitCode::SUCCESS
     } else {
@@ -134,8 +134,8 @@ fn read_gate(path: &Path) -> Result<Gate, Failure> {
 }
 
 /// Finds out before the work whether its results can be judged.
-fn check_gate(gate: &Gate, args: &CompareArgs, targets: &[f64]) -> Result<(), Failure> {
-    gate.check_measured_targets(targets)
+fn check_gate(gate: &Gate, args: &CompareArgs, evaluator: &impl Evaluator) -> Result<(), Failure> {
+    gate.check_measured_targets(evaluator.targets())
         .map_err(|error| not_judged(&error))?;
     let demanded = [
         (
@@ -143,14 +143,16 @@ fn check_gate(gate: &Gate, args: &CompareArgs, targets: &[f64]) -> Result<(), Fa
             "time or memory: leave --no-cost out",
         ),
         (
-            gate.needs_degradations() && !args.degradations,
+            gate.needs_degradations() && !args.results.degradations,
             "degradations: add --degradations",
         ),
     ];
     let missing = demanded.into_iter().find(|(is_missing, _)| *is_missing);
-    missing.map_or(Ok(()), |(_, what)| {
-        Err(Failure::Usage(format!("the gate has limits on {what}")))
-    })
+    if let Some((_, what)) = missing {
+        return Err(Failure::Usage(format!("the gate has limits on {what}")));
+    }
+    gate.check_timed_samples(cost::times_max(args, &evaluator.sample_paths()))
+        .map_err(|error| not_judged(&error))
 }
 
 fn not_judged(error: &GateError) -> Failure {
@@ -194,6 +196,12 @@ fn compare<E: Evaluator>(
         return Err(Failure::Usage("--models names no baseline".to_owned()));
     };
     let candidates = models.map(|candidate| {
+        // Drawing people anew takes long.
+        if evaluator.stop().load(Ordering::Relaxed) {
+            return Err(Failure::Technical(
+                "interrupted while models were compared".to_owned(),
+            ));
+        }
         let mut against = Candidate {
             paired: evaluator.paired(&baseline.scores, &candidate.scores)?,
             disagreements: disagreements(evaluator, &baseline, &candidate)?,
@@ -251,23 +259,18 @@ fn disagreements<E: Evaluator>(
     Ok(found)
 }
 
-fn write_results(args: &CompareArgs, comparison: &ModelComparison) -> Result<(), Failure> {
-    let is_standard_output = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
-    if let Some(path) = &args.json {
+fn write_results(results: &ResultArgs, comparison: &ModelComparison) -> Result<(), Failure> {
+    if let Some(path) = &results.json {
         let json = format!("{:#}", report::compare::json(comparison));
         super::write_output(path, &json)?;
     }
-    if let Some(path) = &args.markdown {
+    if let Some(path) = &results.markdown {
         super::write_output(path, &report::compare::markdown(comparison))?;
     }
-    if let Some(path) = &args.report {
+    if let Some(path) = &results.report {
         super::write_output(path, &report::compare::page(comparison))?;
     }
-    // Whoever reads one of them from standard output reads nothing else there.
-    if ![&args.json, &args.markdown, &args.report]
-        .into_iter()
-        .any(is_standard_output)
-    {
+    if !results.is_on_standard_output() {
         super::print(&report::compare::table(comparison));
     }
     Ok(())

@@ -90,7 +90,7 @@ async fn demo(args: &DemoArgs, config: &Config) -> Outcome {
     if let Some(folder) = args.report.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    super::write_output(&args.report, &report::html::page(&comparisons))?;
+    super::write_faces(&args.report, &report::html::page(&comparisons))?;
     super::print(&format_args!(
         "\nThe report with pictures: {}",
         args.report.display()

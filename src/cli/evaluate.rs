@@ -1,7 +1,7 @@
 //! `padan evaluate`: one model, or somebody else's similarities, in the measures of ISO/IEC
 //! 19795-1.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -25,19 +25,11 @@ pub fn run(args: &EvaluateArgs, config: &Config) -> Outcome {
     if let Some(model) = &args.model {
         config.choose_embedder(model);
     }
-    super::check_outputs(
-        [&args.json, &args.markdown, &args.report]
-            .into_iter()
-            .flatten(),
-    )?;
+    super::check_outputs(args.results.paths())?;
     let session = Session::open(&args.dataset)?;
     // Which model is measured was typed, too: found before the work, and the caller's to correct.
     let facts = facts::read(&config)?;
-    let degradations: &[Degradation] = if args.degradations {
-        &Degradation::ALL
-    } else {
-        &[]
-    };
+    let degradations = super::session::degradations(&args.results);
     let (measured, policy) = match &args.policy {
         None => (session.evaluate(&config, degradations)?, None),
         Some(id) => {
@@ -125,21 +117,26 @@ fn write_results(
     let Some(model) = input.models.first() else {
         return Ok(());
     };
-    if let Some(path) = &args.json {
+    if let Some(path) = &args.results.json {
         let mut json = report::json(&model.evaluation);
         if let (Some(object), Some(rates)) = (json.as_object_mut(), at_policy) {
             object.insert("at_policy".to_owned(), report::policy_json(rates));
         }
         super::write_output(path, &format!("{json:#}"))?;
     }
-    if let Some(path) = &args.markdown {
+    if let Some(path) = &args.results.markdown {
         super::write_output(path, &report::markdown(input))?;
     }
-    if let Some(path) = &args.report {
+    if let Some(path) = &args.results.report {
         let page = report::html(input).map_err(Failure::Technical)?;
-        super::write_output(path, &page)?;
+        let write = if args.with_faces {
+            super::write_faces
+        } else {
+            super::write_output
+        };
+        write(path, &page)?;
     }
-    if !is_on_standard_output(&[&args.json, &args.markdown, &args.report]) {
+    if !args.results.is_on_standard_output() {
         super::print(&report::table(&model.evaluation));
         if let Some(at_policy) = at_policy {
             super::print(&report::policy_table(at_policy));
@@ -148,15 +145,9 @@ fn write_results(
     Ok(())
 }
 
-/// Whoever reads one of them from standard output reads nothing else there.
-fn is_on_standard_output(paths: &[&Option<PathBuf>]) -> bool {
-    let is_dash = |path: &&Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
-    paths.iter().any(is_dash)
-}
-
 /// Somebody else's similarities: no model and no sample.
 pub fn run_scores(args: &EvaluateArgs, scores: &Path) -> Outcome {
-    super::check_outputs(&args.json)?;
+    super::check_outputs(args.results.paths())?;
     let usage = |text: String| Failure::Usage(text);
     let file = read_scores(scores).map_err(|error| usage(error.to_string()))?;
     let impostors = file.scores.impostor.similarities.len() as u64;
@@ -167,10 +158,10 @@ pub fn run_scores(args: &EvaluateArgs, scores: &Path) -> Outcome {
     };
     let measures = measure(&file.scores, &targets, resampling);
     let measures = measures.map_err(|error| usage(error.to_string()))?;
-    if let Some(path) = &args.json {
+    if let Some(path) = &args.results.json {
         super::write_output(path, &format!("{:#}", report::measures_json(&measures)))?;
     }
-    if !is_on_standard_output(&[&args.json]) {
+    if !args.results.is_on_standard_output() {
         super::print(&report::measures_table(&measures));
     }
     Ok(ExitCode::SUCCESS)

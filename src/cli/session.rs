@@ -12,7 +12,7 @@ use super::Failure;
 use super::models::cost::room_for_bulk_work;
 use crate::app::ModelSet;
 use crate::compare::Scoring;
-use crate::config::{Config, DEFAULT_TARGETS, DatasetArgs, ListFormat};
+use crate::config::{Config, DEFAULT_TARGETS, DatasetArgs, ListFormat, ResultArgs};
 use crate::decision::impostors_needed;
 use crate::evaluation::acquire::{AcquireError, Progress};
 use crate::evaluation::cache::EmbeddingCache;
@@ -21,6 +21,7 @@ use crate::evaluation::degrade::Degradation;
 use crate::evaluation::{
     Evaluated, EvaluationError, EvaluationTask, ResamplingSettings, Stage, Subject, evaluate,
 };
+use crate::model::Provider;
 
 /// How often the bar moves.
 const TICK: Duration = Duration::from_millis(200);
@@ -64,6 +65,11 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// Set once somebody wants no more.
+    pub fn stop(&self) -> &AtomicBool {
+        &self.stop
+    }
+
     /// Says in somebody's words what the data are, instead of the name of the list.
     pub fn name_data(&mut self, name: &str) {
         self.data = words(name, self.args, &self.dataset);
@@ -98,11 +104,8 @@ impl<'a> Session<'a> {
         config.engine.queue_length_max = room_for_bulk_work(config.engine.lanes);
         let engine = Arc::clone(models).start_engine(&config)?;
         let runtime_version = models.runtime_version().to_owned();
-        let conditions = [
-            models.detector_sha256(),
-            config.provider.kind.name(),
-            &runtime_version,
-        ];
+        let conditions = conditions(models.detector_sha256(), &config.provider, &runtime_version);
+        let conditions = conditions.each_ref().map(String::as_str);
         let cache = self.args.cache.as_deref();
         let cache = cache.map(|folder| EmbeddingCache::new(folder, &conditions));
         let task = EvaluationTask {
@@ -134,14 +137,9 @@ impl<'a> Session<'a> {
     fn failure(&self, error: EvaluationError) -> Failure {
         match error {
             EvaluationError::Acquire(AcquireError::Interrupted { done, total }) => {
-                let advice = match &self.args.cache {
-                    Some(_) => "run the same command again, and it goes on there",
-                    None => "with --cache DIR, the next run goes on where one was interrupted",
-                };
-                Failure::Technical(format!(
-                    "interrupted after {done} of {total} samples; {advice}"
-                ))
+                interrupted(self.args, &format!("after {done} of {total} samples"))
             }
+            EvaluationError::Interrupted => interrupted(self.args, "while comparing"),
             EvaluationError::Acquire(error @ AcquireError::Unreadable { .. }) => {
                 Failure::Usage(error.to_string())
             }
@@ -151,6 +149,25 @@ impl<'a> Session<'a> {
             }
         }
     }
+}
+
+/// What changes an embedding and that nobody else tells [`EmbeddingCache`]: all that is set of the
+/// provider, since another device computes otherwise.
+fn conditions(detector_sha256: &str, provider: &Provider, runtime_version: &str) -> [String; 3] {
+    [
+        detector_sha256.to_owned(),
+        format!("{provider:?}"),
+        runtime_version.to_owned(),
+    ]
+}
+
+/// What an interruption says, and how the next run has less to do.
+pub fn interrupted(args: &DatasetArgs, when: &str) -> Failure {
+    let advice = match &args.cache {
+        Some(_) => "run the same command again, and it goes on there",
+        None => "with --cache DIR, the next run goes on where one was interrupted",
+    };
+    Failure::Technical(format!("interrupted {when}; {advice}"))
 }
 
 fn read(args: &DatasetArgs) -> Result<Dataset, Failure> {
@@ -166,6 +183,15 @@ fn read(args: &DatasetArgs) -> Result<Dataset, Failure> {
     dataset.map_err(|error| Failure::Usage(error.to_string()))
 }
 
+/// What is measured on worse samples besides.
+pub fn degradations(results: &ResultArgs) -> &'static [Degradation] {
+    if results.degradations {
+        &Degradation::ALL
+    } else {
+        &[]
+    }
+}
+
 /// The named targets, or those of the usual ones that so many impostor comparisons support.
 pub fn targets(args: &DatasetArgs, impostors: u64) -> Result<Vec<f64>, Failure> {
     let named = args.named_targets().map_err(Failure::Usage)?;
@@ -178,8 +204,8 @@ pub fn targets(args: &DatasetArgs, impostors: u64) -> Result<Vec<f64>, Failure> 
     if supported.is_empty() {
         let largest = DEFAULT_TARGETS.into_iter().fold(0.0, f64::max);
         eprintln!(
-            "padan: {impostors} impostor comparisons support no FMR of {largest} or below, which \
-             takes {} at least: add people, or name a larger rate with --fmr",
+            "padan: the impostor comparisons ({impostors}) support no FMR of {largest} or below, \
+             which takes {} at least: add people, or name a larger rate with --fmr",
             impostors_needed(largest)
         );
     }
@@ -254,5 +280,33 @@ impl Bar {
             }
             Stage::Measuring => self.0.set_message("samples; comparing"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ProviderKind;
+
+    #[test]
+    fn embeddings_of_another_provider_or_device_are_not_remembered_as_these() {
+        let of = |provider: &Provider| conditions("detector", provider, "1.24.1");
+        let openvino = Provider {
+            kind: ProviderKind::OpenVino,
+            ..Provider::cpu()
+        };
+        let on_gpu = Provider {
+            device: Some("GPU".to_owned()),
+            ..openvino.clone()
+        };
+        let threads = Provider {
+            threads: 2,
+            ..openvino.clone()
+        };
+        for other in [Provider::cpu(), on_gpu, threads] {
+            assert_ne!(of(&other), of(&openvino));
+        }
+        assert_ne!(conditions("other", &openvino, "1.24.1"), of(&openvino));
+        assert_ne!(conditions("detector", &openvino, "1.25.0"), of(&openvino));
     }
 }

@@ -56,7 +56,7 @@ fn show(args: &VerifyArgs, pair: Pair, response: proto::VerifyResponse) -> Outco
             probe: pair.probe,
             reference: pair.reference,
         };
-        super::write_output(path, &report::html::page(&[comparison]))?;
+        super::write_faces(path, &report::html::page(&[comparison]))?;
     }
     Ok(exit_code)
 }

@@ -9,13 +9,16 @@ mod import;
 mod keys;
 mod load;
 mod models;
+mod results;
 mod swap;
 mod trail;
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser, Subcommand};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -28,6 +31,7 @@ pub use import::ImportArgs;
 pub use keys::{CertsCommand, CertsDevArgs, KeysCommand, KeysFolder};
 pub use load::{LoadArgs, LoadClass, LoadMode};
 pub use models::{ModelAddArgs, ModelsCommand};
+pub use results::ResultArgs;
 pub use swap::{
     SwapActivateArgs, SwapArgs, SwapCommand, SwapModelArgs, SwapShadowArgs, SwapUnloadArgs,
 };
@@ -46,6 +50,29 @@ pub struct Args {
     /// What every command takes.
     #[command(flatten)]
     pub shared: SharedArgs,
+}
+
+impl Args {
+    /// The command line of this process. Ends it where there is nothing to run: with the help that
+    /// was asked for, or with what is wrong.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        Self::read(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// A command line, the program first.
+    ///
+    /// # Errors
+    /// When it cannot be understood, or part of it would be lost; when help was asked for.
+    pub fn read(typed: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let typed: Vec<OsString> = typed.into_iter().collect();
+        let args = Self::try_parse_from(&typed)?;
+        if let Command::Compare(_) = args.command {
+            let conflict = |text: String| Self::command().error(ErrorKind::ArgumentConflict, text);
+            compare::check_models_typed_once(&typed).map_err(conflict)?;
+        }
+        Ok(args)
+    }
 }
 
 /// What every command takes.

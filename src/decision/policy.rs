@@ -273,6 +273,12 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_version_of_a_policy_without_a_band_is_what_it_has_always_been() {
+        // By hand: SHA-256 of "activation\n1e-4\n1e-3\n0.4\n0.3\nm:1\n00". Audit trails name it.
+        assert_eq!(example().version, "activation@916ec331");
+    }
+
+    #[test]
     fn a_calibration_of_another_contract_is_refused() {
         let other = ContractId::new("m:2");
         let refused = Policy::new(&spec(1e-4, 1e-3), &calibration(), &other, None)

@@ -75,12 +75,18 @@ impl Fusion {
     }
 
     /// Similarity of the first network. `probe` is a fused embedding or one of the first network
-    /// alone, `reference` a fused one; `None` when it is not so.
+    /// alone, `reference` a fused one; `None` when their lengths are not those of such.
     #[must_use]
     pub fn first_similarity(&self, probe: &Embedding, reference: &Embedding) -> Option<f32> {
         let (probe, reference) = (probe.as_slice(), reference.as_slice());
-        let reference = reference.get(..self.first_dimension)?;
         let is_alone = probe.len() == self.first_dimension;
+        let is_fused = reference.len() > self.first_dimension;
+        // A part that was taken for a whole would be scaled wrongly: its similarity comes out too
+        // high.
+        if !(is_fused && (is_alone || probe.len() == reference.len())) {
+            return None;
+        }
+        let reference = reference.get(..self.first_dimension)?;
         let probe = probe.get(..self.first_dimension)?;
         let scale = if is_alone {
             self.first_weight.sqrt()

@@ -35,7 +35,8 @@ struct Sealing {
 }
 
 impl Enrolment {
-    /// Enrols a portrait or a template, or replaces the one of the same contract.
+    /// Enrols a portrait or a template, or replaces the one of the same contract. What was made of
+    /// another portrait goes, whatever its contract.
     ///
     /// # Errors
     /// When nothing was stored for another reason than the portrait's faults or the NIK.

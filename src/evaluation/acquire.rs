@@ -203,4 +203,4 @@ fn helper_count(lanes: NonZeroUsize) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -36,7 +36,7 @@ pub struct Remembered {
 /// degraded**: results that were remembered from before would be taken for new ones. A release of
 /// padan forgets all, too, since its version counts as well; so does one of the codecs, which comes
 /// with a release.
-pub const PIPELINE_VERSION: u32 = 1;
+pub const PIPELINE_VERSION: u32 = 2;
 
 /// SHA-256 of a sample's file.
 pub type ContentDigest = [u8; 32];

@@ -9,8 +9,8 @@ use crate::decision::{Calibration, CalibrationTarget};
 /// day of the measurement, ISO 8601.
 ///
 /// With `review_fnmr`, also the threshold from which a human has to look so that, at 95 %
-/// confidence, no larger share of people is refused by the machine alone; left out where the data
-/// cannot say so.
+/// confidence over comparisons, no larger share of them is refused by the machine alone; left out
+/// where the data cannot say so.
 #[must_use]
 pub fn calibration(
     evaluated: &Evaluated,

@@ -113,6 +113,9 @@ pub enum CostError {
          time: measure without cost, or use samples with faces"
     )]
     NoFaces,
+    /// Whoever watched wanted no more.
+    #[error("interrupted while models were timed")]
+    Interrupted,
 }
 
 /// How long one sample took.
@@ -180,15 +183,15 @@ pub struct Latency {
 
 /// Each sample by each model in turn, on this thread, in so many rounds over all samples; another
 /// model begins with each sample. All models are timed on the same samples. `progress` is called
-/// after each sample of a round.
+/// after each sample of a round; its error ends the work.
 ///
 /// # Errors
-/// When a model fails, or there is no sample that all models embed.
+/// When a model fails, or there is no sample that all models embed; that of `progress`.
 pub fn latencies<T: Timed>(
     models: &mut [T],
     samples: &[Bytes],
     rounds: u32,
-    progress: &dyn Fn(),
+    progress: &dyn Fn() -> Result<(), CostError>,
 ) -> Result<Vec<Latency>, CostError> {
     for sample in samples.iter().take(WARMING) {
         for model in models.iter_mut() {
@@ -211,7 +214,7 @@ pub fn latencies<T: Timed>(
                 None if round == 0 => left_out += 1,
                 None => {}
             }
-            progress();
+            progress()?;
         }
     }
     let spreads = times.into_iter().map(|(whole, embed)| {
@@ -250,23 +253,23 @@ pub fn one_after_another<M, T, E>(
 }
 
 /// Keeps all lanes of each engine busy for a turn, engine after engine, so many turns each;
-/// another engine begins each time. `progress` is called after each turn of an engine.
+/// another engine begins each time. `progress` is called after each turn of an engine; its error
+/// ends the work.
 ///
 /// # Errors
-/// When an engine fails.
+/// When an engine fails; that of `progress`.
 pub fn throughputs(
     engines: &mut [Engine<Pipeline>],
     samples: &[Bytes],
     turns: u32,
     turn: Duration,
-    progress: &dyn Fn(),
+    progress: &dyn Fn() -> Result<(), CostError>,
 ) -> Result<Vec<Throughput>, CostError> {
     let mut found: Vec<Vec<f64>> = vec![Vec::new(); engines.len()];
     for begin in (0..).take(usize::try_from(turns).unwrap_or(usize::MAX)) {
         let rates = one_after_another(engines, begin, |engine| {
             let rate = busy(engine, samples, turn);
-            progress();
-            rate
+            progress().and(rate)
         })?;
         for (found, rate) in found.iter_mut().zip(rates) {
             found.push(rate);

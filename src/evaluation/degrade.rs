@@ -2,9 +2,10 @@
 //!
 //! Each degradation is a pure function of a sample's bytes: the same sample always becomes the same
 //! degraded one. One thing is changed at a time, and what is not changed is kept: the result is a
-//! PNG, or, where that could be larger than padan accepts, a JPEG of quality 95; unless compression
-//! is what is asked about. JPEGs are those of the `image` crate: without chroma subsampling and
-//! with the tables of the standard, so at the same quality larger than a camera's.
+//! PNG, or, where that could be larger than padan accepts, a JPEG of quality 95, or of the best
+//! that is not; unless compression is what is asked about. JPEGs are those of the `image` crate:
+//! without chroma subsampling and with the tables of the standard, so at the same quality larger
+//! than a camera's.
 //!
 //! They are simulations. A portrait that was scanned from paper, or printed on a card, has other
 //! faults, and more of them.
@@ -177,7 +178,7 @@ impl Degradation {
             Self::ProbeRotated => pixels::rotated(&picture)?,
             Self::ProbeCompressed => return encode::jpeg(&picture, 20),
         };
-        encode::unchanged(&picture)
+        encode::unchanged(&picture, limits.image_bytes_max)
     }
 }
 

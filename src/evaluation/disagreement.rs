@@ -1,5 +1,7 @@
 //! What two models decide differently, each at its own threshold.
 
+use super::measures::is_match;
+
 /// Most comparisons that are named for each kind of disagreement.
 pub const NAMED_MAX: usize = 20;
 
@@ -13,12 +15,20 @@ pub struct Decided<'a> {
 }
 
 impl Decided<'_> {
-    /// How far the similarity lies above the threshold; from zero on, it is a match. The sign of a
-    /// difference of floating point numbers is exact. Not a number is no match.
-    fn margins(&self) -> impl Iterator<Item = f32> {
+    /// Of each comparison whether it is a match, and how far above the threshold it lies.
+    fn outcomes(&self) -> impl Iterator<Item = Outcome> {
         let least = self.threshold;
-        self.similarities.iter().map(move |found| found - least)
+        self.similarities.iter().map(move |found| Outcome {
+            is_match: is_match(*found, least),
+            margin: found - least,
+        })
     }
+}
+
+/// What one model decides about a comparison.
+struct Outcome {
+    is_match: bool,
+    margin: f32,
 }
 
 /// What two models decided about comparisons of one kind.
@@ -133,14 +143,14 @@ pub fn agreements(
     }
     let mut genuine_count = Counting::default();
     let mut impostor_count = Counting::default();
-    let margins = baseline.margins().zip(candidate.margins());
-    for (number, ((one, other), is_genuine)) in margins.zip(genuine).enumerate() {
+    let outcomes = baseline.outcomes().zip(candidate.outcomes());
+    for (number, ((one, other), is_genuine)) in outcomes.zip(genuine).enumerate() {
         let counting = if *is_genuine {
             &mut genuine_count
         } else {
             &mut impostor_count
         };
-        counting.take(number, one, other);
+        counting.take(number, &one, &other);
     }
     Ok(Agreements {
         genuine: genuine_count.finish(),
@@ -157,13 +167,14 @@ struct Counting {
 }
 
 impl Counting {
-    fn take(&mut self, number: usize, baseline: f32, candidate: f32) {
+    fn take(&mut self, number: usize, baseline: &Outcome, candidate: &Outcome) {
         let counts = &mut self.counts;
-        match (baseline >= 0.0, candidate >= 0.0) {
+        let ahead = baseline.margin - candidate.margin;
+        match (baseline.is_match, candidate.is_match) {
             (true, true) => counts.both += 1,
             (false, false) => counts.neither += 1,
-            (true, false) => self.only_baseline.push((baseline - candidate, number)),
-            (false, true) => self.only_candidate.push((candidate - baseline, number)),
+            (true, false) => self.only_baseline.push((ahead, number)),
+            (false, true) => self.only_candidate.push((-ahead, number)),
         }
     }
 

@@ -6,6 +6,9 @@ use serde::Deserialize;
 
 use super::comparison::is_same_target;
 
+/// A 99th percentile of fewer times is hardly more than the longest.
+const P99_TIMES_MIN: usize = 100;
+
 /// A gate that cannot be used, or cannot be judged by what was measured.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GateError {
@@ -202,6 +205,24 @@ impl Gate {
             }
         }
         Ok(())
+    }
+
+    /// Whether so many times of each model are enough to judge: before the work as many as there
+    /// can be, after it as many as there are.
+    ///
+    /// # Errors
+    /// When it has a limit on a percentile that takes more.
+    pub fn check_timed_samples(&self, times: usize) -> Result<(), GateError> {
+        if self.speed.latency_p99_worse_percent_max.is_none() || times >= P99_TIMES_MIN {
+            return Ok(());
+        }
+        Err(GateError::NotMeasured {
+            key: "speed.latency_p99_worse_percent_max",
+            problem: format!(
+                "a 99th percentile takes {P99_TIMES_MIN} timed samples, and there are {times}: \
+                 raise --cost-samples or --cost-rounds"
+            ),
+        })
     }
 
     /// Differences are points and percentages that something can have.

@@ -1,6 +1,6 @@
 //! An evaluation from its first sample to its last interval.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::acquire::{AcquireError, AcquireSettings, Acquired, Progress, acquire, data_digest};
@@ -90,6 +90,9 @@ pub enum EvaluationError {
     /// The measures.
     #[error(transparent)]
     Measure(#[from] MeasureError),
+    /// [`EvaluationTask::stop`] said so, after samples were acquired.
+    #[error("interrupted while comparing")]
+    Interrupted,
 }
 
 /// Probes and references as they were acquired: the same samples in both roles, unless quality
@@ -110,7 +113,8 @@ impl Sides {
 ///
 /// # Errors
 /// When a target cannot be supported by the data, which is found first; when a file cannot be read,
-/// the pipeline fails, or nothing is left to measure.
+/// the pipeline fails, or nothing is left to measure; when [`EvaluationTask::stop`] says so, before
+/// the next step.
 pub fn evaluate(
     engine: &Engine<Pipeline>,
     task: &EvaluationTask<'_>,
@@ -119,7 +123,7 @@ pub fn evaluate(
     let expected = task.dataset.counts().impostor;
     check_targets(task.targets, expected)?;
     let sides = acquire_sides(engine, task, watch)?;
-    watch(Stage::Measuring);
+    begin_measuring(task, watch)?;
     let highest = highest_needed(expected, task.targets.iter().copied().fold(0.0, f64::max));
     let compare = |probes: &Acquired, references: &Acquired, highest| {
         let similarity = |a: &Embedding, b: &Embedding| similarity(task.subject.scoring, a, b);
@@ -128,12 +132,13 @@ pub fn evaluate(
     };
     let (probes, references) = (&sides.probes, sides.references());
     let scores = compare(probes, references, highest);
+    go_on(task)?;
     let measures = measure(&scores, task.targets, task.resampling)?;
     let listed = listed(task, probes, references);
     let mut degradations = Vec::new();
     for degradation in task.degradations {
         let worse = acquire_with(engine, task, Some(*degradation), None, watch)?;
-        watch(Stage::Measuring);
+        begin_measuring(task, watch)?;
         let scores = match degradation.side() {
             SampleRole::Probe => compare(&worse, references, 0),
             SampleRole::Reference => compare(probes, &worse, 0),
@@ -161,6 +166,22 @@ pub fn evaluate(
         scores,
         listed,
     })
+}
+
+fn begin_measuring(
+    task: &EvaluationTask<'_>,
+    watch: &dyn Fn(Stage<'_>),
+) -> Result<(), EvaluationError> {
+    watch(Stage::Measuring);
+    go_on(task)
+}
+
+/// Comparing all with all and drawing people anew take long themselves.
+fn go_on(task: &EvaluationTask<'_>) -> Result<(), EvaluationError> {
+    if task.stop.load(Ordering::Relaxed) {
+        return Err(EvaluationError::Interrupted);
+    }
+    Ok(())
 }
 
 fn similarity(scoring: Scoring, probe: &Embedding, reference: &Embedding) -> f32 {
@@ -251,11 +272,9 @@ fn degradation_rates(
 }
 
 fn accuracy(dataset: &Dataset, listed: &[f32]) -> Option<KfoldAccuracy> {
-    let labelled = listed.iter().zip(&dataset.listed);
-    let labelled: Vec<(f32, bool)> = labelled
-        // What could not be compared is a non-match: below every threshold of the grid.
-        .map(|(similarity, comparison)| (similarity.max(-1.0), comparison.genuine))
-        .collect();
+    // What could not be compared is a non-match: infinitely below every threshold.
+    let labels = dataset.listed.iter().map(|comparison| comparison.genuine);
+    let labelled: Vec<(f32, bool)> = listed.iter().copied().zip(labels).collect();
     let (mean, std) = measures::kfold_accuracy(&labelled, dataset.folds?)?;
     Some(KfoldAccuracy { mean, std })
 }
@@ -332,3 +351,6 @@ fn digest(dataset: &Dataset, sides: &Sides) -> String {
         .collect();
     data_digest(dataset, &digests)
 }
+
+#[cfg(test)]
+mod tests;

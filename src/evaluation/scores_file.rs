@@ -118,9 +118,9 @@ pub fn parse_scores(content: &[u8], path: &str) -> Result<ScoreFile, ScoreFileEr
     })
 }
 
-/// The number of a record's line. Its position is where the one before ended: there may be empty
-/// lines between.
-fn line_of(content: &[u8], position: Option<&Position>) -> u64 {
+/// The number of a record's line, from 1. Its position is where the one before ended: there may be
+/// empty lines between.
+pub(super) fn line_of(content: &[u8], position: Option<&Position>) -> u64 {
     let Some(position) = position else { return 1 };
     let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
     let from_there = content.get(start..).unwrap_or_default().iter();

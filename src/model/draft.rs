@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::manifest::PerChannel;
+use super::manifest::{PerChannel, embedding_length};
 use super::trial::{Port, ports_text};
 use super::{ColourOrder, Element};
 use crate::sample::align::{AlignmentTemplate, TEMPLATES};
@@ -200,11 +200,8 @@ fn alignment(input: &Port, said: &Said) -> Result<&'static AlignmentTemplate, Dr
 fn embedding<'a>(outputs: &'a [Port], said: &Said) -> Result<(&'a Port, i64), DraftError> {
     let no_embedding = || DraftError::NoEmbedding(ports_text(outputs));
     let dimension = |port: &Port| {
-        let (_, rest) = port.shape.split_first()?;
-        let mut sides = rest.iter().copied().filter(|side| *side != 1);
-        let length = sides.next()?;
-        let is_only = sides.next().is_none() && length >= DIMENSION_MIN;
-        (is_only && port.element == Some(Element::Float32)).then_some(length)
+        let floats = (port.element == Some(Element::Float32)).then_some(&port.shape)?;
+        embedding_length(floats).filter(|length| *length >= DIMENSION_MIN)
     };
     let is_named = |port: &&Port| said.output.as_ref().is_none_or(|name| *name == port.name);
     let mut found = outputs

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::digest::sha256_hex;
 
+pub(super) use entry::embedding_length;
 pub use entry::{ColourOrder, Element, InputLayout, ModelEntry, ModelTask, TensorSpec};
 pub use fusion::{Embedder, FusedModels, FusionEntry};
 pub use values::{Metric, PerChannel};

@@ -15,8 +15,11 @@ pub const COSINE_MIN: f64 = 0.9999;
 /// Sides of made-up crops for a network that takes any.
 const ANY_SIDE: usize = 112;
 
-/// Largest input of a network that is tried, numbers: that of a crop of 1024 × 1024.
-const INPUT_NUMBERS_MAX: usize = 3 << 20;
+/// Largest crop of a network that is tried, numbers: one of 1024 × 1024.
+const CROP_NUMBERS_MAX: usize = 3 << 20;
+
+/// Largest batch of crops, numbers: 256 of 112 × 112 are fewer.
+const BATCH_NUMBERS_MAX: usize = 4 * CROP_NUMBERS_MAX;
 
 /// Made-up crops of each range of numbers; the batch that they are run in.
 const CROPS: usize = 3;
@@ -162,15 +165,11 @@ impl Image {
             return Err(PrepareError::NoFloats(ports_text(&trial.outputs)));
         }
         let sides = [a, b, c].map(|side| usize::try_from(side).unwrap_or(ANY_SIDE));
-        let is_small = |numbers: &usize| (1..=INPUT_NUMBERS_MAX).contains(numbers);
-        let numbers = sides
-            .iter()
-            .try_fold(1_usize, |n, side| n.checked_mul(*side));
-        // A free batch is −1, and no batch has hundreds of crops.
-        if numbers.is_none_or(|numbers| !is_small(&numbers)) || !(-1..=256).contains(&batch) {
-            return Err(no_image());
+        if is_small(batch, sides) {
+            Ok(Self { batch, sides })
+        } else {
+            Err(no_image())
         }
-        Ok(Self { batch, sides })
     }
 
     fn shape(&self, batch: usize) -> [usize; 4] {
@@ -267,6 +266,19 @@ impl Image {
     }
 }
 
+/// Whether crops of these sides can be made up, and the whole batch of them.
+fn is_small(batch: i64, sides: [usize; 3]) -> bool {
+    let numbers = sides
+        .iter()
+        .try_fold(1_usize, |numbers, side| numbers.checked_mul(*side));
+    let crop = numbers.filter(|numbers| (1..=CROP_NUMBERS_MAX).contains(numbers));
+    // A free batch is −1, and no batch has hundreds of crops.
+    let crops = Some(batch).filter(|batch| (-1..=256).contains(batch));
+    let crops = crops.map(|batch| usize::try_from(batch).unwrap_or(1));
+    crop.zip(crops)
+        .is_some_and(|(numbers, crops)| numbers * crops <= BATCH_NUMBERS_MAX)
+}
+
 fn is_float(port: &Port) -> bool {
     port.element == Some(Element::Float32)
 }
@@ -307,6 +319,18 @@ mod tests {
         assert!(cosine(&[], &[]) < COSINE_MIN);
         assert!(cosine(&[f32::NAN, 1.0], &[1.0, 1.0]) < COSINE_MIN);
         assert!(cosine(&[0.0], &[1.0]) < COSINE_MIN);
+    }
+
+    #[test]
+    fn what_would_fill_the_memory_is_no_image() {
+        let crop = [3, 112, 112];
+        assert!([-1, 1, 2, 256].iter().all(|batch| is_small(*batch, crop)));
+        assert!(is_small(4, [1024, 1024, 3]));
+        assert!(!is_small(5, [1024, 1024, 3]));
+        assert!(!is_small(256, [1024, 1024, 3]));
+        assert!(!is_small(1, [1025, 1024, 3]));
+        assert!(!is_small(-2, crop) && !is_small(257, crop));
+        assert!(!is_small(1, [3, 0, 112]) && !is_small(1, [3, usize::MAX, 2]));
     }
 
     #[test]

@@ -134,9 +134,22 @@ fn write_pixels(
 mod tests {
     use super::*;
 
+    fn picture() -> Picture {
+        Picture::new(1, 2, vec![10, 20, 30, 40, 50, 60]).expect("sizes agree")
+    }
+
+    fn each_its_own(layout: InputLayout) -> Normalisation {
+        Normalisation {
+            layout,
+            colour: ColourOrder::Rgb,
+            mean: [10.0, 20.0, 0.0],
+            scale: [1.0, 0.5, 0.1],
+        }
+    }
+
     #[test]
     fn planes_are_ordered_normalised_and_padded() {
-        let picture = Picture::new(1, 2, vec![10, 20, 30, 40, 50, 60]).expect("sizes agree");
+        let picture = picture();
         let mut planes = Vec::new();
         let mut normalisation = Normalisation {
             layout: InputLayout::Planes,
@@ -159,14 +172,9 @@ mod tests {
 
     #[test]
     fn each_colour_has_its_own_mean_and_scale_in_the_order_of_the_network() {
-        let picture = Picture::new(1, 2, vec![10, 20, 30, 40, 50, 60]).expect("sizes agree");
+        let picture = picture();
         let mut numbers = Vec::new();
-        let mut normalisation = Normalisation {
-            layout: InputLayout::Planes,
-            colour: ColourOrder::Rgb,
-            mean: [10.0, 20.0, 0.0],
-            scale: [1.0, 0.5, 0.1],
-        };
+        let mut normalisation = each_its_own(InputLayout::Planes);
         write_input(&picture, 1, 2, normalisation, &mut numbers);
         assert_eq!(numbers, [0., 30., 0., 15., 3., 6.]);
         normalisation.colour = ColourOrder::Bgr;
@@ -176,14 +184,9 @@ mod tests {
 
     #[test]
     fn pixels_of_floats_are_ordered_normalised_and_padded() {
-        let picture = Picture::new(1, 2, vec![10, 20, 30, 40, 50, 60]).expect("sizes agree");
+        let picture = picture();
         let mut numbers = vec![7.0; 12];
-        let mut normalisation = Normalisation {
-            layout: InputLayout::FloatPixels,
-            colour: ColourOrder::Rgb,
-            mean: [10.0, 20.0, 0.0],
-            scale: [1.0, 0.5, 0.1],
-        };
+        let mut normalisation = each_its_own(InputLayout::FloatPixels);
         write_input(&picture, 1, 2, normalisation, &mut numbers);
         assert_eq!(numbers, [0., 0., 3., 30., 15., 6.]);
         normalisation.colour = ColourOrder::Bgr;

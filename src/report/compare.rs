@@ -6,35 +6,25 @@ mod parts;
 
 use std::fmt::Write as _;
 
+use super::look::{self, STYLE, escape_markdown, harmless};
 use super::table::new_table;
 use crate::evaluation::comparison::ModelComparison;
 pub use json::json;
 use parts::{Part, parts};
 
-const STYLE: &str = include_str!("style.css");
-
 /// As tables for a terminal.
 #[must_use]
 pub fn table(comparison: &ModelComparison) -> String {
-    let mut text = format!("{}\n", without_controls(&headline(comparison)));
+    let mut text = format!("{}\n", harmless(&headline(comparison)));
     for part in parts(comparison) {
-        let header: Vec<String> = part
-            .header
-            .iter()
-            .map(|cell| without_controls(cell))
-            .collect();
+        let header: Vec<String> = part.header.iter().map(|cell| harmless(cell)).collect();
         let header: Vec<&str> = header.iter().map(String::as_str).collect();
         let mut table = new_table(&header);
         for row in &part.rows {
-            table.add_row(row.iter().map(|cell| without_controls(cell)));
+            table.add_row(row.iter().map(|cell| harmless(cell)));
         }
         // Writing to a string does not fail.
-        let _ = write!(
-            text,
-            "\n{}\n{}\n{table}\n",
-            part.title,
-            without_controls(&part.how)
-        );
+        let _ = write!(text, "\n{}\n{}\n{table}\n", part.title, harmless(&part.how));
     }
     let _ = write!(text, "\n{}", verdict(comparison));
     text
@@ -159,45 +149,23 @@ fn verdict(comparison: &ModelComparison) -> String {
     let (demands, broken) = lines.fold((0_u32, 0_u32), |(demands, broken), line| {
         (demands + 1, broken + u32::from(!line.passed))
     });
-    if comparison.passed() {
-        format!("PASSED: all {demands} demands of the gate are met.")
-    } else {
-        format!("FAILED: {broken} of {demands} demands of the gate are not met.")
+    match (comparison.passed(), demands, broken) {
+        (true, 1, _) => "PASSED: the gate's one demand is met.".to_owned(),
+        (true, ..) => format!("PASSED: all {demands} demands of the gate are met."),
+        (false, 1, _) => "FAILED: the gate's one demand is not met.".to_owned(),
+        (false, _, 1) => format!("FAILED: 1 of {demands} demands of the gate is not met."),
+        (false, ..) => format!("FAILED: {broken} of {demands} demands of the gate are not met."),
     }
-}
-
-/// Text without characters that a terminal would obey.
-fn without_controls(text: &str) -> String {
-    let harmless = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-    text.chars().map(harmless).collect()
 }
 
 /// Text that Markdown shows as it is, in one line.
 fn in_markdown(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in without_controls(text).chars() {
-        match c {
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '&' => escaped.push_str("&amp;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '@' | '$' | '!' => {
-                escaped.push('\\');
-                escaped.push(c);
-            }
-            c => escaped.push(c),
-        }
-    }
-    escaped
+    escape_markdown(&harmless(text))
 }
 
 /// Text as it may stand in HTML, between tags and in quoted attributes.
 fn escape(text: &str) -> String {
-    without_controls(text)
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
+    look::escape(&harmless(text))
 }
 
 #[cfg(test)]

@@ -61,3 +61,38 @@ pub(super) fn escape(text: &str) -> String {
         .replace('"', "&quot;")
         .replace('\'', "&#39;")
 }
+
+/// Text that means nothing to Markdown and HTML.
+pub(super) fn escape_markdown(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '!' | '#' | '$' => {
+                escaped.extend(['\\', c]);
+            }
+            // Nobody is to be called by a name in somebody's list.
+            '@' => escaped.push_str("@\u{2060}"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Text on one line, without what a terminal obeys, what turns the reading direction, and what XML
+/// forbids.
+pub(super) fn harmless(text: &str) -> String {
+    let turns = |c: char| {
+        matches!(c, '\u{61C}' | '\u{200B}'..='\u{200F}')
+            || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    };
+    let forbidden = |c: char| matches!(c, '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}');
+    let harmless = |c: char| match c {
+        '\n' | '\r' | '\t' => ' ',
+        c if c.is_control() || turns(c) || forbidden(c) => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(harmless).collect()
+}

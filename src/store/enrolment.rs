@@ -1,4 +1,4 @@
-//! What changes a subject's references, status and key. Each change is one transaction with its
+//! What changes a subject's references and status. Each change is one transaction with its
 //! entry in the audit trail and, when it answers a request, with the request's id.
 
 use async_trait::async_trait;
@@ -60,7 +60,8 @@ pub struct PutReference {
     pub expected_version: u64,
     /// A new key: needed for a new subject and for one that was erased, `None` otherwise.
     pub new_key: Option<WrappedKey>,
-    /// The reference. One of the same contract is replaced.
+    /// The reference. One of the same contract is replaced, and those of other contracts go when
+    /// they were made of another portrait: one of another day or source, or of an unknown day.
     pub reference: Reference,
     /// The sealed portrait it was made from, when portraits are kept: of the same version.
     pub portrait: Option<Reference>,
@@ -97,7 +98,15 @@ impl Change for PutReference {
         for reference in std::iter::once(&self.reference).chain(&self.portrait) {
             put(self.subject, reference, write).await?;
         }
-        Ok(Changed::Done(write.append(&self.entry).await?))
+        let mut entry = self.entry.clone();
+        // A new key comes without references that it could open.
+        if self.new_key.is_none() {
+            let removed = remove_of_others(self.subject, &self.reference, write).await?;
+            if removed > 0 {
+                entry.detail("removed", &removed.to_string());
+            }
+        }
+        Ok(Changed::Done(write.append(&entry).await?))
     }
 }
 
@@ -123,6 +132,22 @@ async fn put(
         reference.created_us,
     ];
     write.execute(PUT, values).await.map(drop)
+}
+
+/// Removes what was made of another portrait than the reference just put: otherwise a portrait
+/// that was replaced would decide again, as soon as the model of another contract is asked. What
+/// was made of the same portrait stays, so that the model before still has its template after a
+/// roll-back.
+async fn remove_of_others(
+    subject: SubjectHash,
+    put: &Reference,
+    write: &mut Write,
+) -> Result<u64, StoreError> {
+    // A portrait is known again by its day and source; an unknown day is like no other.
+    const REMOVE: &str = "DELETE FROM face_references WHERE subject = $1 AND row_version <> $2
+        AND (captured_on = $3 AND source = $4) IS NOT TRUE";
+    let values = values![subject, put.row_version, &put.captured_on, &put.source];
+    write.execute(REMOVE, values).await
 }
 
 /// A subject's step from the version it was read with to the next.
@@ -316,73 +341,6 @@ impl Change for Note {
     async fn apply(&self, write: &mut Write) -> Result<Changed, StoreError> {
         if let Some(stored) = take(self.claim.as_ref(), write).await? {
             return Ok(stored.into());
-        }
-        Ok(Changed::Done(write.append(&self.entry).await?))
-    }
-}
-
-/// Another key for a living subject, with all of its references sealed anew.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReplaceKey {
-    /// Whose.
-    pub subject: SubjectHash,
-    /// The subject's version as read. The references are sealed for the next one.
-    pub expected_version: u64,
-    /// The key as read.
-    pub old: WrappedKey,
-    /// The key that takes its place.
-    pub new: WrappedKey,
-    /// All of the subject's references.
-    pub references: Vec<Reference>,
-    /// When, in microseconds since 1970, UTC.
-    pub at_us: i64,
-    /// The entry in the audit trail.
-    pub entry: Entry,
-}
-
-#[async_trait]
-impl Change for ReplaceKey {
-    type Outcome = Changed;
-
-    fn subject(&self) -> Option<SubjectHash> {
-        Some(self.subject)
-    }
-
-    async fn apply(&self, write: &mut Write) -> Result<Changed, StoreError> {
-        // The time of the key stays: it says which enrolment it is of, for erasures that are
-        // repeated on a restored backup.
-        const REPLACE: &str = "UPDATE subjects SET wrapped_key = $3, master_key = $4,
-            version = version + 1, updated_us = $5
-            WHERE subject = $1 AND version = $2 AND wrapped_key = $6";
-        // An update, so that what was deleted in the meantime does not come back.
-        const RESEAL: &str = "UPDATE face_references SET row_version = $3, nonce = $4,
-            ciphertext = $5 WHERE subject = $1 AND contract_id = $2";
-        let (subject, version) = (self.subject, self.expected_version + 1);
-        if self.references.iter().any(|it| it.row_version != version) {
-            return Ok(Changed::Stale);
-        }
-        let (new, old) = (&self.new, &self.old.bytes);
-        let expected = self.expected_version;
-        let values = values![
-            subject,
-            expected,
-            &new.bytes,
-            &new.master_key,
-            self.at_us,
-            old
-        ];
-        if write.execute(REPLACE, values).await? == 0 {
-            return Ok(Changed::Stale);
-        }
-        for reference in &self.references {
-            let values = values![
-                subject,
-                &reference.contract_id,
-                version,
-                &reference.nonce,
-                &reference.ciphertext,
-            ];
-            write.execute(RESEAL, values).await?;
         }
         Ok(Changed::Done(write.append(&self.entry).await?))
     }

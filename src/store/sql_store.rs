@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::consents::{self, Consent, GrantConsent, Granted, WithdrawConsent};
 use super::decisions::{CommitOutcome, DecisionRecord, RedeemOutcome, Redemption};
 use super::enrolment::{
-    Announce, Changed, DeleteReferences, Deleted, Note, PutReference, ReplaceKey, SetBlocked,
+    Announce, Changed, DeleteReferences, Deleted, Note, PutReference, SetBlocked,
 };
 use super::erasure::{self, Erase, Erased, Erasure};
 use super::group::{Change, Group};
@@ -13,6 +13,7 @@ use super::kept::{self, Kept};
 use super::known::{self, Known, Question};
 use super::once::{Once, OnceOutcome};
 use super::partitions::Months;
+use super::rekey::ReplaceKey;
 use super::requests::{self, RequestKey, Stored};
 use super::retention::{self, Expired, Retention};
 use super::reviews::{

@@ -197,7 +197,7 @@ fn without_a_supported_rate_the_rest_is_measured_and_that_is_told() {
     command.args(["--json", "-", "--markdown"]).arg(&markdown);
     let (code, stdout, stderr) = run(command.arg("--report").arg(&page));
     assert_eq!(code, 0, "{stderr}");
-    assert_says(&stderr, &["13 impostor comparisons", "3000", "--fmr"]);
+    assert_says(&stderr, &["the impostor comparisons (13)", "3000", "--fmr"]);
     let answer = json(&stdout);
     assert_eq!(answer["at_fmr"], json("{}"));
     assert_eq!(answer["eer"]["rate"], 0.0);

@@ -1,5 +1,6 @@
 //! `padan models add`, `prepare` and `check` as people run them, on networks that a user brings.
 
+mod at_once;
 mod made;
 
 use std::os::unix::fs::symlink;
@@ -14,6 +15,7 @@ use crate::support::{TestFolder, assert_says, config, padan, repository, run};
 use made::{DIMENSION, Net, Oddity};
 
 const MANIFEST: &str = "manifest.toml";
+const LICENSED: [&str; 3] = ["--commercial-use", "--licence", "MIT"];
 
 /// A folder of models with the default ones, and room for more.
 struct Models(TestFolder);
@@ -261,11 +263,12 @@ fn what_cannot_be_taken_exits_2_says_why_and_changes_nothing() {
     let taken = models.write("taken.onnx", b"");
     let yunet = models.path("yunet_2023mar.onnx");
     let yunet = yunet.to_str().expect("UTF-8");
-    let cases: [(&[&str], &[&str]); 8] = [
+    let cases: [(&[&str], &[&str]); 9] = [
         (&["add", &rubbish], &["rubbish.onnx", "not an ONNX model"]),
         (&["add", "nowhere.onnx"], &["cannot read", "nowhere.onnx"]),
         (&["add", "/"], &["no file", "ONNX"]),
         (&["add", yunet], &["yunet", "--output"]),
+        (&["add", &net, "--commercial-use"], &["--licence"]),
         (
             &["add", &net, "--id", "sface_2021dec", "--write"],
             &["stands twice", "--id"],
@@ -359,10 +362,10 @@ fn an_embedding_among_other_outputs_is_used_alone() {
 #[test]
 fn a_broken_promise_exits_1_and_is_named() {
     let models = Models::new("models-promises");
-    models.add("random", Net::odd(Oddity::Random), &["--commercial-use"]);
+    models.add("random", Net::odd(Oddity::Random), &LICENSED);
     models.add("research", Net::USUAL, &["--licence", "CC-BY-NC-4.0"]);
-    models.add("spoilt", Net::USUAL, &["--commercial-use"]);
-    models.add("away", Net::USUAL, &["--commercial-use"]);
+    models.add("spoilt", Net::USUAL, &LICENSED);
+    models.add("away", Net::USUAL, &LICENSED);
     std::fs::write(models.path("spoilt.onnx"), "other bytes").expect("writes");
     std::fs::remove_file(models.path("away.onnx")).expect("removes");
     let check = |ids: &[&str]| models.run(&[&["check"], ids].concat());

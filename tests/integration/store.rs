@@ -5,6 +5,7 @@ mod contracts;
 mod decisions;
 mod evidence;
 mod failures;
+mod replaced;
 mod replicas;
 pub mod subjects;
 

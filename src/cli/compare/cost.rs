@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::process::{self, Told};
 use crate::app::ModelSet;
 use crate::cli::models::cost::room_for_bulk_work;
+use crate::cli::session::interrupted;
 use crate::cli::{Failure, read_sample};
 use crate::config::{CompareArgs, Config, SharedArgs};
 use crate::evaluation::cost::{
@@ -21,22 +23,37 @@ use crate::evaluation::cost::{
 const SAMPLES_BYTES_MAX: usize = 256 << 20;
 
 /// What the models cost, in their order. Processes of their own come first, while this one holds
-/// no models.
+/// no models. `stop` is looked at after each process, sample and turn.
 pub fn measure(
     args: &CompareArgs,
     shared: &SharedArgs,
     configs: &[Config],
     paths: &[PathBuf],
+    stop: &AtomicBool,
 ) -> Result<Vec<Cost>, Failure> {
     let chosen = spread_evenly(paths, args.cost_samples);
-    let told = starts(args, shared, configs, &chosen)?;
+    let told = starts(args, shared, configs, &chosen, stop)?;
     let samples = read_samples(&chosen)?;
-    let latencies = one_lane(args, configs, &samples)?;
-    let throughputs = all_lanes(args, configs, &samples)?;
+    let latencies = one_lane(args, configs, &samples, stop)?;
+    let throughputs = all_lanes(args, configs, &samples, stop)?;
     let costs = told.into_iter().zip(latencies).zip(throughputs);
     Ok(costs
         .map(|((told, latency), throughput)| cost(told, latency, throughput))
         .collect())
+}
+
+/// How often each model is timed on one lane at most: samples without a face are left out.
+pub fn times_max(args: &CompareArgs, paths: &[PathBuf]) -> usize {
+    let samples = spread_evenly(paths, args.cost_samples).len();
+    samples.saturating_mul(rounds(args))
+}
+
+/// Whether somebody wants no more.
+fn go_on(stop: &AtomicBool) -> Result<(), CostError> {
+    if stop.load(Ordering::Relaxed) {
+        return Err(CostError::Interrupted);
+    }
+    Ok(())
 }
 
 fn cost(
@@ -82,6 +99,7 @@ fn starts(
     shared: &SharedArgs,
     configs: &[Config],
     samples: &[PathBuf],
+    stop: &AtomicBool,
 ) -> Result<Vec<(StartTime, Option<Memory>)>, Failure> {
     // Paths in a process's arguments are short of what systems take; a few tell what models hold.
     let samples = samples.get(..samples.len().min(200)).unwrap_or_default();
@@ -95,7 +113,8 @@ fn starts(
         let round = one_after_another(&mut ids, begin, |id| {
             let told = process::start(shared, id, samples);
             bar.inc(1);
-            told
+            // Ctrl-C ends such a process, too, which is no failure of it.
+            go_on(stop).map_err(|error| failure(args, error)).and(told)
         })?;
         for (told, one) in told.iter_mut().zip(round) {
             told.push(one);
@@ -121,6 +140,7 @@ fn one_lane(
     args: &CompareArgs,
     configs: &[Config],
     samples: &[Bytes],
+    stop: &AtomicBool,
 ) -> Result<Vec<Latency>, Failure> {
     let pipelines = configs.iter().map(|config| {
         let settings = Arc::new(config.pipeline.clone());
@@ -131,15 +151,19 @@ fn one_lane(
     let mut pipelines = pipelines.collect::<Result<Vec<_>, Failure>>()?;
     let rounds = args.cost_rounds;
     let bar = bar("latency", samples.len() as u64 * u64::from(rounds));
-    let found = latencies(&mut pipelines, samples, rounds, &|| bar.inc(1));
+    let found = latencies(&mut pipelines, samples, rounds, &|| {
+        bar.inc(1);
+        go_on(stop)
+    });
     bar.finish_and_clear();
-    found.map_err(failure)
+    found.map_err(|error| failure(args, error))
 }
 
 fn all_lanes(
     args: &CompareArgs,
     configs: &[Config],
     samples: &[Bytes],
+    stop: &AtomicBool,
 ) -> Result<Vec<Throughput>, Failure> {
     let engines = configs.iter().map(|config| {
         let mut config = config.clone();
@@ -154,17 +178,19 @@ fn all_lanes(
     let turn = Duration::from_secs(u64::from(args.cost_turn));
     let found = throughputs(&mut engines, samples, args.cost_rounds, turn, &|| {
         bar.inc(1);
+        go_on(stop)
     });
     bar.finish_and_clear();
-    found.map_err(failure)
+    found.map_err(|error| failure(args, error))
 }
 
 fn rounds(args: &CompareArgs) -> usize {
     usize::try_from(args.cost_rounds).unwrap_or(usize::MAX)
 }
 
-fn failure(error: CostError) -> Failure {
+fn failure(args: &CompareArgs, error: CostError) -> Failure {
     match error {
+        CostError::Interrupted => interrupted(&args.dataset, "while models were timed"),
         CostError::Pipeline(cause) => Failure::Technical(cause),
         error @ CostError::NoFaces => Failure::Usage(error.to_string()),
     }

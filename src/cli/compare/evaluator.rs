@@ -1,13 +1,13 @@
 //! The evaluations that a comparison is made of.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use super::{Evaluated, Evaluator, Population};
 use crate::cli::Failure;
-use crate::cli::session::{Measured, Session};
+use crate::cli::session::{Measured, Session, degradations};
 use crate::config::{CompareArgs, Config};
 use crate::evaluation::comparison::{Accuracy, DegradedFnmr, FnmrAt, PairedRates};
-use crate::evaluation::degrade::Degradation;
 use crate::evaluation::disagreement::PairNames;
 use crate::evaluation::{ResamplingSettings, Scores, paired};
 
@@ -52,11 +52,7 @@ impl Evaluator for SessionEvaluator<'_> {
     type Scores = Scores;
 
     fn evaluate(&mut self, config: &Config) -> Result<Evaluated<Scores>, Failure> {
-        let degradations: &[Degradation] = if self.args.degradations {
-            &Degradation::ALL
-        } else {
-            &[]
-        };
+        let degradations = degradations(&self.args.results);
         let Measured { evaluated, .. } = self.session.evaluate(config, degradations)?;
         self.data_sha256
             .clone_from(&evaluated.evaluation.data_sha256);
@@ -103,6 +99,10 @@ impl Evaluator for SessionEvaluator<'_> {
     fn sample_paths(&self) -> Vec<PathBuf> {
         let samples = self.session.dataset.samples.iter();
         samples.map(|sample| sample.path.clone()).collect()
+    }
+
+    fn stop(&self) -> &AtomicBool {
+        self.session.stop()
     }
 
     fn data(&self) -> (String, String) {

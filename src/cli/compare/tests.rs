@@ -6,6 +6,7 @@ use crate::evaluation::comparison::made_up;
 /// Knows two listed comparisons, a genuine and an impostor one.
 struct MadeUp {
     populations: Vec<Population>,
+    stop: AtomicBool,
 }
 
 impl Evaluator for MadeUp {
@@ -35,6 +36,10 @@ impl Evaluator for MadeUp {
         Vec::new()
     }
 
+    fn stop(&self) -> &AtomicBool {
+        &self.stop
+    }
+
     fn data(&self) -> (String, String) {
         ("made up".to_owned(), "00".to_owned())
     }
@@ -47,6 +52,7 @@ fn evaluator() -> MadeUp {
     };
     MadeUp {
         populations: vec![listed],
+        stop: AtomicBool::new(false),
     }
 }
 
@@ -109,6 +115,18 @@ fn a_gate_that_cannot_be_judged_is_a_mistake_of_the_caller() {
             .expect("compared")
             .passed()
     );
+}
+
+#[test]
+fn whoever_interrupts_waits_for_no_further_candidate() {
+    let evaluator = evaluator();
+    evaluator.stop.store(true, Ordering::Relaxed);
+    let models = vec![
+        model("old", 0.02, [0.9, 0.1]),
+        model("new", 0.02, [0.9, 0.1]),
+    ];
+    let found = compare(&evaluator, None, models, Vec::new());
+    assert!(matches!(found, Err(Failure::Technical(text)) if text.contains("interrupted")));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! `padan compare`
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::{DatasetArgs, SharedArgs};
+use super::{DatasetArgs, ResultArgs, SharedArgs};
 
 /// Most models of one comparison.
 const MODELS_MAX: usize = 8;
@@ -23,21 +24,12 @@ pub struct CompareArgs {
     /// What to measure accuracy on.
     #[command(flatten)]
     pub dataset: DatasetArgs,
-    /// Measure degraded samples, too
-    #[arg(long)]
-    pub degradations: bool,
+    /// What is measured besides, and where results go.
+    #[command(flatten)]
+    pub results: ResultArgs,
     /// Limits that the candidates must keep; docs/gate.toml is an example
     #[arg(long, value_name = "FILE.toml")]
     pub gate: Option<PathBuf>,
-    /// Write the result as JSON ("-": to standard output)
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Write a page for people
-    #[arg(long, value_name = "FILE.html")]
-    pub report: Option<PathBuf>,
-    /// Write the tables for a pull request ("-": to standard output)
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
     /// Measure accuracy only: neither time nor memory
     #[arg(long)]
     pub no_cost: bool,
@@ -73,6 +65,23 @@ impl CompareArgs {
         }
         Ok(ids)
     }
+}
+
+/// Refuses a `--models` before the command, which would name a folder and which clap lets the one
+/// behind the command replace. Neither may stand twice, so that two are one of each; a value is
+/// never taken for one, since values that begin with a dash stand in one word with their option.
+pub(super) fn check_models_typed_once(typed: &[OsString]) -> Result<(), String> {
+    let is_models = |argument: &&OsString| {
+        let argument = argument.to_string_lossy();
+        argument == "--models" || argument.starts_with("--models=")
+    };
+    if typed.iter().filter(is_models).count() < 2 {
+        return Ok(());
+    }
+    Err(
+        "--models names embedders with `padan compare`; name their folder with --models-folder"
+            .to_owned(),
+    )
 }
 
 impl SharedArgs {
@@ -122,6 +131,21 @@ mod tests {
         let (args, shared) = typed(&["--models", "a,b", "--embedder", "c"]);
         assert_ne!(shared.models, Some(args.models));
         assert_eq!(shared.embedder.as_deref(), Some("c"));
+    }
+
+    #[test]
+    fn a_folder_that_would_be_lost_is_refused() {
+        let read = |words: &str| crate::config::Args::read(words.split(' ').map(OsString::from));
+        let compare = "compare --models a,b --images faces";
+        for lost in ["--models elsewhere", "--models=elsewhere"] {
+            let error = read(&format!("padan {lost} {compare}")).expect_err(lost);
+            let error = error.to_string();
+            assert!(error.contains("--models-folder"), "{error}");
+        }
+        let folder = "--models-folder elsewhere";
+        assert!(read(&format!("padan {compare} {folder} --log=--models")).is_ok());
+        let check = "--models elsewhere models check --models there";
+        assert!(read(&format!("padan {check}")).is_ok());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::DatasetArgs;
+use super::{DatasetArgs, ResultArgs};
 
 /// `padan evaluate`
 #[derive(Debug, clap::Args)]
@@ -20,20 +20,11 @@ pub struct EvaluateArgs {
     /// Tell also what this policy of the configuration would decide
     #[arg(long, value_name = "ID")]
     pub policy: Option<String>,
-    /// Measure samples that were made worse, too: each takes as long as the first pass
-    #[arg(long)]
-    pub degradations: bool,
-    /// Write the result as JSON ("-": to standard output)
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Write a page with plots
-    #[arg(long, value_name = "FILE.html")]
-    pub report: Option<PathBuf>,
-    /// Write the tables for a pull request ("-": to standard output)
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
+    /// What is measured besides, and where results go.
+    #[command(flatten)]
+    pub results: ResultArgs,
     /// Show the faces of the worst errors among the listed comparisons in the page, which then
-    /// holds biometric data: treat it as such
+    /// holds biometric data, and is written for its owner alone: treat it as such
     #[arg(long, requires = "report")]
     pub with_faces: bool,
 }

@@ -61,8 +61,8 @@ pub struct ModelAddArgs {
     /// SPDX identifier of the weights' licence
     #[arg(long, value_name = "SPDX")]
     pub licence: Option<String>,
-    /// The licence allows commercial use: the production profile may run it
-    #[arg(long)]
+    /// That licence allows commercial use: the production profile may run it
+    #[arg(long, requires = "licence")]
     pub commercial_use: bool,
     /// Where the weights come from
     #[arg(long, value_name = "TEXT")]

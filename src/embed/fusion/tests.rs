@@ -140,6 +140,22 @@ fn a_probe_without_its_second_part_is_not_compared_where_that_is_asked() {
 }
 
 #[test]
+fn lengths_that_are_not_those_of_a_pair_have_no_similarity() {
+    let (part, whole) = (at_cosine(1.0), fused(1.0, 1.0));
+    let longer = Embedding::from_output(&[1.0; 5]).expect("a direction");
+    for (probe, reference) in [
+        (&part, &part),
+        (&whole, &part),
+        (&longer, &whole),
+        (&whole, &longer),
+    ] {
+        assert_eq!(FUSION.first_similarity(probe, reference), None);
+        assert_eq!(CASCADE.similarity(probe, reference), None);
+        assert!(!CASCADE.is_decided_by(probe, reference));
+    }
+}
+
+#[test]
 fn a_band_is_sound_or_refused() {
     let band = |from, to| Band { from, to };
     assert!(band(-1.0, 1.0).is_sound() && band(0.2, 0.5).is_sound());

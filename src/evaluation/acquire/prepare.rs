@@ -147,7 +147,9 @@ fn read(path: &Path) -> Result<Vec<u8>, Error> {
     if !metadata.is_file() {
         return Err(Error::other("this is not a file"));
     }
-    let mut file = Vec::new();
+    // Room for all of it at once; what the system says of the length is only a hint.
+    let length = usize::try_from(metadata.len().min(FILE_BYTES_MAX)).unwrap_or_default();
+    let mut file = Vec::with_capacity(length);
     let mut bounded = File::open(path)?.take(FILE_BYTES_MAX + 1);
     bounded.read_to_end(&mut file)?;
     if file.len() as u64 > FILE_BYTES_MAX {

@@ -58,19 +58,22 @@ impl FaceEmbedder for Colour {
     }
 }
 
-fn settings() -> PipelineSettings {
+pub(in crate::evaluation) fn settings() -> PipelineSettings {
     PipelineSettings {
         image: ImageLimits::default(),
         quality: QualityLimits::default(),
     }
 }
 
-fn contract() -> ContractId {
+pub(in crate::evaluation) fn contract() -> ContractId {
     ContractId::new("colour:1")
 }
 
 /// An engine of such lanes, and how often they embedded.
-fn engine(lanes: usize, queue: usize) -> (Engine<Pipeline>, Arc<AtomicUsize>) {
+pub(in crate::evaluation) fn engine(
+    lanes: usize,
+    queue: usize,
+) -> (Engine<Pipeline>, Arc<AtomicUsize>) {
     let embedded = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&embedded);
     let factory = move || {
@@ -102,7 +105,7 @@ fn write(path: &Path, colour: [u8; 3]) {
 }
 
 /// Two samples each of some people, all of different colours; number 3 is no image.
-fn people(count: u8) -> (TempDir, Dataset) {
+pub(in crate::evaluation) fn people(count: u8) -> (TempDir, Dataset) {
     let folder = tempfile::tempdir().expect("a folder");
     for number in 0..2 * count {
         let person = folder

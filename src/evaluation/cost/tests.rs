@@ -65,7 +65,7 @@ fn two_models() -> ([Made; 2], Rc<RefCell<String>>) {
 fn models_take_turns_and_each_begins_as_often() {
     let (mut models, asked) = two_models();
     let samples = [Bytes::from_static(b"1"), Bytes::from_static(b"2")];
-    let found = latencies(&mut models, &samples, 2, &|| {}).expect("times");
+    let found = latencies(&mut models, &samples, 2, &|| Ok(())).expect("times");
     // Both are warmed by both samples, then the beginner changes with each sample and round.
     assert_eq!(*asked.borrow(), ["ABAB", "ABBA", "BAAB"].concat());
     assert_eq!(
@@ -80,12 +80,22 @@ fn models_take_turns_and_each_begins_as_often() {
 fn a_sample_that_one_model_does_not_embed_is_timed_for_none() {
     let (mut models, _) = two_models();
     let samples = [Bytes::from_static(b"-"), Bytes::from_static(b"2")];
-    let found = latencies(&mut models, &samples, 3, &|| {}).expect("times");
+    let found = latencies(&mut models, &samples, 3, &|| Ok(())).expect("times");
     assert_eq!((found[0].whole.count, found[0].left_out), (3, 1));
-    let none = latencies(&mut models, &samples[..1], 3, &|| {});
+    let none = latencies(&mut models, &samples[..1], 3, &|| Ok(()));
     assert!(matches!(none, Err(CostError::NoFaces)));
-    let broken = latencies(&mut models, &[Bytes::from_static(b"!")], 1, &|| {});
+    let broken = latencies(&mut models, &[Bytes::from_static(b"!")], 1, &|| Ok(()));
     assert!(matches!(broken, Err(CostError::Pipeline(_))));
+}
+
+#[test]
+fn whoever_watches_ends_the_work() {
+    let (mut models, asked) = two_models();
+    let samples = [Bytes::from_static(b"1"), Bytes::from_static(b"2")];
+    let ended = latencies(&mut models, &samples, 2, &|| Err(CostError::Interrupted));
+    assert!(matches!(ended, Err(CostError::Interrupted)));
+    // Warmed by both samples, then timed on one.
+    assert_eq!(*asked.borrow(), ["ABAB", "AB"].concat());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use ::csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 
 use super::names::{self, Names};
 use super::{Comparison, Crossing, Dataset, DatasetError, SliceColumn};
+use crate::evaluation::scores_file::line_of;
 use columns::Columns;
 
 /// Most comparisons of a list.
@@ -57,8 +58,8 @@ impl Rows {
             .from_reader(text.as_bytes());
         let header = reader.headers().map_err(|error| malformed(text, &error))?;
         let columns = Columns::of(header);
-        let columns =
-            columns.map_err(|problem| (Some(line_of(text, header.position())), problem))?;
+        let columns = columns
+            .map_err(|problem| (Some(line_of(text.as_bytes(), header.position())), problem))?;
         let mut rows = Self {
             values: columns.slices.iter().map(|_| Names::default()).collect(),
             columns,
@@ -73,7 +74,7 @@ impl Rows {
             .read_record(&mut record)
             .map_err(|error| malformed(text, &error))?
         {
-            let line = line_of(text, record.position());
+            let line = line_of(text.as_bytes(), record.position());
             let added = rows.add(&record, line);
             added.map_err(|problem| (Some(line), problem))?;
         }
@@ -234,7 +235,7 @@ fn value(values: &mut Names, text: &str, line: u64, column: &str) -> Result<u32,
 }
 
 fn malformed(text: &str, error: &::csv::Error) -> Problem {
-    let line = line_of(text, error.position());
+    let line = line_of(text.as_bytes(), error.position());
     let problem = match error.kind() {
         ErrorKind::UnequalLengths {
             expected_len, len, ..
@@ -242,18 +243,6 @@ fn malformed(text: &str, error: &::csv::Error) -> Problem {
         _ => "the line is not comma-separated text".to_owned(),
     };
     (Some(line), problem)
-}
-
-/// The line, from 1, of what was read from this position. The position is where its reading began:
-/// the end of the line before, and blank lines, are still to come.
-fn line_of(text: &str, position: Option<&::csv::Position>) -> u64 {
-    let Some(position) = position else {
-        return 1;
-    };
-    let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
-    let rest = text.as_bytes().get(start..).unwrap_or_default();
-    let ends = rest.iter().take_while(|byte| b"\r\n".contains(byte));
-    position.line() + ends.filter(|byte| **byte == b'\n').count() as u64
 }
 
 #[cfg(test)]

@@ -17,12 +17,23 @@ const QUALITY_UNCHANGED: u8 = 95;
 /// Below, fewer pixels are better than coarser ones.
 const QUALITY_MIN: u8 = 10;
 
-/// A file of these pixels: exactly, or nearly if it would be too large.
-pub fn unchanged(picture: &Picture) -> Result<Vec<u8>, DegradeError> {
+/// A file of these pixels with so many bytes at most: exactly, or as nearly as fits.
+pub fn unchanged(picture: &Picture, bytes_max: usize) -> Result<Vec<u8>, DegradeError> {
     let pixels = u64::from(picture.width()) * u64::from(picture.height());
-    if pixels > PNG_PIXELS_MAX {
-        return jpeg(picture, QUALITY_UNCHANGED);
+    if pixels <= PNG_PIXELS_MAX {
+        let file = png(picture)?;
+        if file.len() <= bytes_max {
+            return Ok(file);
+        }
     }
+    let file = jpeg(picture, QUALITY_UNCHANGED)?;
+    if file.len() <= bytes_max {
+        return Ok(file);
+    }
+    jpeg_of_at_most(picture.clone(), bytes_max)
+}
+
+fn png(picture: &Picture) -> Result<Vec<u8>, DegradeError> {
     let mut file = Vec::new();
     PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Adaptive)
         .write_image(

@@ -29,6 +29,22 @@ fn apply(degradation: Degradation, sample: &[u8]) -> (Vec<u8>, Picture) {
     (file, picture)
 }
 
+/// A file of these pixels, within the usual limits.
+fn unchanged(picture: &Picture) -> Result<Vec<u8>, DegradeError> {
+    encode::unchanged(picture, ImageLimits::default().image_bytes_max)
+}
+
+/// What compresses worst.
+fn noise(width: u32, height: u32) -> Picture {
+    let mut rgb = vec![0; (width * height * 3) as usize];
+    let mut state = 1_u32;
+    rgb.fill_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    });
+    Picture::new(width, height, rgb).expect("fits")
+}
+
 fn size(picture: &Picture) -> (u32, u32) {
     (picture.width(), picture.height())
 }
@@ -93,15 +109,8 @@ fn a_chip_has_room_for_4096_bytes_and_they_are_used() {
     let (file, picture) = apply(Degradation::ReferenceJpeg4Kb, &sample(600, 800));
     assert!((3000..=4096).contains(&file.len()), "{} bytes", file.len());
     assert!(picture.width() <= 240 && picture.height() <= 320);
-    // Noise is what compresses worst: it takes fewer pixels, and still fits.
-    let mut noise = vec![0; 240 * 320 * 3];
-    let mut state = 1_u32;
-    noise.fill_with(|| {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 24) as u8
-    });
-    let picture = Picture::new(240, 320, noise).expect("fits");
-    let file = encode::jpeg_of_at_most(picture, CHIP_BYTES_MAX).expect("encodes");
+    // Noise takes fewer pixels, and still fits.
+    let file = encode::jpeg_of_at_most(noise(240, 320), CHIP_BYTES_MAX).expect("encodes");
     assert!(file.len() <= 4096);
     let small = decode(&file, &ImageLimits::default()).expect("an image");
     assert!(small.width() < 240);
@@ -109,7 +118,7 @@ fn a_chip_has_room_for_4096_bytes_and_they_are_used() {
 
 #[test]
 fn a_wall_is_behind_the_person_and_hardly_on_the_face() {
-    let grey = encode::unchanged(&Picture::filled(240, 320, [120; 3])).expect("encodes");
+    let grey = unchanged(&Picture::filled(240, 320, [120; 3])).expect("encodes");
     for (degradation, wall) in [
         (Degradation::ReferenceRedBackground, portrait::RED),
         (Degradation::ReferenceBlueBackground, portrait::BLUE),
@@ -155,6 +164,20 @@ fn large_results_stay_within_the_limits() {
     let (file, picture) = apply(Degradation::ProbeDark, &large);
     assert_eq!(size(&picture), (3000, 2000));
     assert!(file.len() < ImageLimits::default().image_bytes_max);
+}
+
+#[test]
+fn what_was_accepted_is_accepted_when_degraded_whatever_the_limit() {
+    let sample = encode::jpeg(&noise(320, 240), 50).expect("encodes");
+    // What is kept of noise takes more than that as a PNG, and as a JPEG of quality 95.
+    let limits = ImageLimits {
+        image_bytes_max: sample.len(),
+        ..ImageLimits::default()
+    };
+    for degradation in Degradation::ALL {
+        let file = degradation.apply(&sample, &limits).expect("works");
+        assert!(decode(&file, &limits).is_ok(), "{}", degradation.name());
+    }
 }
 
 #[test]

@@ -9,9 +9,6 @@ use crate::evaluation::cost::Cost;
 /// Rates are quotients of counts: what is equal on paper may differ in the last bits.
 const ROUNDING: f64 = 1e-9;
 
-/// A 99th percentile of fewer times is hardly more than the longest.
-const P99_TIMES_MIN: usize = 100;
-
 /// Whether a difference keeps to its limit; equal does, and not a number never does.
 fn keeps(difference: f64, most: f64) -> bool {
     difference.is_finite() && difference <= most + ROUNDING * most.abs().max(1.0)
@@ -171,16 +168,7 @@ impl Gate {
         candidate: &Cost,
     ) -> Result<Vec<VerdictLine>, GateError> {
         let limits = &self.speed;
-        let times = baseline.latency.count.min(candidate.latency.count);
-        if limits.latency_p99_worse_percent_max.is_some() && times < P99_TIMES_MIN {
-            return Err(GateError::NotMeasured {
-                key: "speed.latency_p99_worse_percent_max",
-                problem: format!(
-                    "a 99th percentile takes {P99_TIMES_MIN} timed samples, but there were \
-                     {times}: raise --cost-samples or --cost-rounds"
-                ),
-            });
-        }
+        self.check_timed_samples(baseline.latency.count.min(candidate.latency.count))?;
         let median = limits.latency_median_worse_percent_max.map(|most| {
             let times = [baseline.latency.median, candidate.latency.median];
             let key = "speed.latency_median_worse_percent_max";

@@ -234,6 +234,10 @@ fn what_was_not_measured_is_an_error_and_never_a_pass() {
     let gate = gate("[accuracy]\nfmr = 1e-4\nfnmr_worse_points_max = 1");
     assert!(gate.check_measured_targets(&[1e-3, 0.0001]).is_ok());
     assert!(gate.check_measured_targets(&[1e-3]).is_err());
+    assert!(gate.check_timed_samples(0).is_ok(), "no limit on times");
+    let gate = Gate::parse(p99).expect("a gate");
+    assert!(gate.check_timed_samples(100).is_ok());
+    assert!(gate.check_timed_samples(99).is_err());
 }
 
 #[test]

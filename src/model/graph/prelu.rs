@@ -12,6 +12,10 @@ use super::onnx::attribute_proto::AttributeType;
 use super::onnx::{AttributeProto, NodeProto, TensorProto};
 use super::{OnnxModel, Shapes};
 
+/// Most slopes of a network that is rewritten. The largest face networks have some ten thousand;
+/// a few bytes of a file can ask for any number.
+const SLOPES_MAX: usize = 1 << 22;
+
 /// What was done to the `PRelu`s of a network.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RewrittenPrelus {
@@ -31,17 +35,19 @@ pub fn rewrite(network: &mut OnnxModel, shapes: &Shapes) -> RewrittenPrelus {
     };
     let mut names = Names::of(graph);
     let mut done = RewrittenPrelus::default();
+    let mut room = SLOPES_MAX;
     let mut nodes = Vec::with_capacity(graph.node.len());
     for node in std::mem::take(&mut graph.node) {
         if node.op_type() != "PRelu" || !node.domain().is_empty() {
             nodes.push(node);
             continue;
         }
-        match known.slope_per_channel(&node) {
+        match known.slope_per_channel(&node, room) {
             Ok(slope) => {
                 let weights = &mut graph.initializer;
                 nodes.extend(as_convolutions(&node, &slope, &mut names, weights));
                 done.count += 1;
+                room -= slope.len();
             }
             Err(obstacle) => {
                 let output = node.output.first().map_or("", String::as_str);
@@ -65,8 +71,9 @@ struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// The slope as one number per channel, or the reason why there is no such thing.
-    fn slope_per_channel(&self, node: &NodeProto) -> Result<Vec<f32>, String> {
+    /// The slope as one number per channel, at most `room` of them, or the reason why there is no
+    /// such thing.
+    fn slope_per_channel(&self, node: &NodeProto, room: usize) -> Result<Vec<f32>, String> {
         let ([data, slope_name], [_]) = (node.input.as_slice(), node.output.as_slice()) else {
             return Err("it has not two inputs and one output".to_owned());
         };
@@ -82,6 +89,11 @@ impl Known<'_> {
         let Some(count) = usize::try_from(channels).ok().filter(|count| *count > 0) else {
             return Err("the number of channels of its input could not be inferred".to_owned());
         };
+        if count > room {
+            return Err(format!(
+                "with its {count} channels there would be more slopes than in any face network"
+            ));
+        }
         let Some(constant) = self.values.get(slope_name) else {
             return Err(format!(
                 "its slope {slope_name:?} is computed, not a constant"

@@ -63,11 +63,12 @@ pub fn read(content: Bytes) -> Result<ModelProto, GraphError> {
         Some(found) if found > known => return Err(GraphError::Version { found, known }),
         Some(_) => {}
     }
-    let Some(graph) = model.graph.as_ref().filter(|graph| !graph.node.is_empty()) else {
+    let nodes = model.graph.as_ref().map(|graph| &graph.node);
+    if nodes.is_none_or(Vec::is_empty) {
         return Err(not_onnx("it has no graph"));
-    };
+    }
     let mut elsewhere = None;
-    walk::each_tensor(graph, &mut |tensor| {
+    walk::each_tensor_of_file(&model, &mut |tensor| {
         let is_elsewhere = tensor.data_location() == DataLocation::External;
         if is_elsewhere || !tensor.external_data.is_empty() {
             let entries = tensor.external_data.iter();

@@ -56,14 +56,18 @@ pub struct TensorSpec {
 impl TensorSpec {
     /// Whether it holds one embedding of this dimension for each crop; sides of 1 do not count.
     fn is_embedding(&self, dimension: usize) -> bool {
-        let Some((_, rest)) = self.shape.split_first() else {
-            return false;
-        };
-        let mut sides = rest.iter().copied().filter(|&side| side != 1);
-        let found = sides.next().unwrap_or(1);
-        let is_only = sides.next().is_none() && !rest.is_empty();
-        is_only && dimension > 0 && i64::try_from(dimension) == Ok(found)
+        let found = embedding_length(&self.shape);
+        dimension > 0 && found.is_some() && found == i64::try_from(dimension).ok()
     }
+}
+
+/// Length of the embeddings in a tensor of this shape, batch first; none where they are no rows.
+/// Sides of 1 do not count.
+pub(in crate::model) fn embedding_length(shape: &[i64]) -> Option<i64> {
+    let (_, rest) = shape.split_first()?;
+    let mut sides = rest.iter().copied().filter(|side| *side != 1);
+    let length = sides.next().unwrap_or(1);
+    (sides.next().is_none() && !rest.is_empty()).then_some(length)
 }
 
 /// Type of the numbers in a tensor.

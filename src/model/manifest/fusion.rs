@@ -162,12 +162,19 @@ impl Embedder {
     /// Its licence; that of a fusion is an SPDX expression.
     #[must_use]
     pub fn licence(&self) -> String {
-        let licences = self
-            .models()
-            .into_iter()
-            .map(|entry| entry.licence.as_str());
-        let mut licences: Vec<&str> = licences.collect();
-        licences.dedup();
-        licences.join(" AND ")
+        let fused = match self {
+            Self::One(entry) => return entry.licence.clone(),
+            Self::Fused(fused) => fused,
+        };
+        let [first, second] = &fused.models;
+        if first.licence == second.licence {
+            return first.licence.clone();
+        }
+        // AND binds tighter than OR: a choice stays one in brackets.
+        let operand = |entry: &ModelEntry| match entry.licence.as_str() {
+            choice if choice.contains(" OR ") => format!("({choice})"),
+            licence => licence.to_owned(),
+        };
+        format!("{} AND {}", operand(first), operand(second))
     }
 }

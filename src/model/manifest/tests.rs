@@ -317,3 +317,17 @@ fn production_refuses_a_fusion_with_a_network_that_it_refuses() {
     let unknown = manifest.embedder("nothing", Profile::Research);
     assert!(unknown.expect_err("no such").to_string().contains("pair"));
 }
+
+#[test]
+fn a_fusion_has_both_licences_and_a_choice_stays_one() {
+    let licence = |first: &str, second: &str| {
+        let text = with_fusion(FUSION).replacen("CC-BY-NC-4.0", first, 1);
+        let manifest = parse(&text.replacen("CC-BY-NC-4.0", second, 1)).expect("parses");
+        let fused = manifest.embedder("pair", Profile::Research);
+        fused.expect("is there").licence()
+    };
+    assert_eq!(licence("MIT", "MIT"), "MIT");
+    assert_eq!(licence("MIT", "Apache-2.0"), "MIT AND Apache-2.0");
+    let choice = licence("MIT OR Apache-2.0", "BSD-3-Clause");
+    assert_eq!(choice, "(MIT OR Apache-2.0) AND BSD-3-Clause");
+}

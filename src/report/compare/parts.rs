@@ -1,9 +1,8 @@
 //! The parts of a comparison: each a table of texts, with a sentence on how it was measured.
 
-use std::time::Duration;
+mod speed;
 
 use crate::evaluation::comparison::{Candidate, ModelComparison, ModelResult};
-use crate::evaluation::cost::Cost;
 use crate::evaluation::disagreement::Agreement;
 
 /// A table, and how its numbers came about.
@@ -25,7 +24,7 @@ pub fn parts(comparison: &ModelComparison) -> Vec<Part> {
         paired(comparison),
         degradations(comparison),
         disagreements(comparison),
-        speed(comparison),
+        speed::speed(comparison),
         facts(comparison),
     ];
     parts
@@ -270,100 +269,9 @@ fn counts(agreement: &Agreement) -> [String; 4] {
     [both, only_baseline, only_candidate, neither].map(u64::to_string)
 }
 
-/// A measure of cost: a number where it was measured, its unit, and the digits to show.
-type Measure = (&'static str, &'static str, fn(&Cost) -> Option<f64>);
-
-fn ms(time: Duration) -> f64 {
-    time.as_secs_f64() * 1e3
-}
-
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52 bytes")]
 fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
-}
-
-const MEASURES: [Measure; 9] = [
-    ("latency, median", "ms", |cost| {
-        Some(ms(cost.latency.median))
-    }),
-    ("latency, 90 %", "ms", |cost| Some(ms(cost.latency.p90))),
-    ("latency, 99 %", "ms", |cost| Some(ms(cost.latency.p99))),
-    ("embedding alone, median", "ms", |cost| {
-        Some(ms(cost.embed.median))
-    }),
-    ("embedding alone, 99 %", "ms", |cost| {
-        Some(ms(cost.embed.p99))
-    }),
-    ("throughput", "samples/s", |cost| {
-        Some(cost.throughput.samples_per_s)
-    }),
-    ("start to ready, median", "ms", |cost| {
-        Some(ms(cost.start.median))
-    }),
-    ("memory when ready", "MiB", |cost| {
-        cost.memory.map(|memory| mebibytes(memory.ready_bytes))
-    }),
-    ("memory after samples", "MiB", |cost| {
-        cost.memory.map(|memory| mebibytes(memory.worked_bytes))
-    }),
-];
-
-fn speed(comparison: &ModelComparison) -> Part {
-    let Some(baseline) = &comparison.baseline.cost else {
-        return Part {
-            title: "Speed and cost",
-            how: String::new(),
-            header: Vec::new(),
-            rows: Vec::new(),
-        };
-    };
-    let rows = MEASURES.map(|(name, unit, measure)| {
-        let of_baseline = measure(baseline);
-        row(comparison, format!("{name}, {unit}"), |model| {
-            let found = model.cost.as_ref().and_then(measure);
-            let (Some(found), Some(of_baseline)) = (found, of_baseline) else {
-                return NONE.to_owned();
-            };
-            if std::ptr::eq(model, &raw const comparison.baseline) {
-                return format!("{found:.1}");
-            }
-            format!("{found:.1} (× {:.3})", found / of_baseline)
-        })
-    });
-    Part {
-        title: "Speed and cost",
-        how: how_measured(baseline),
-        header: with_models(comparison, "measure"),
-        rows: rows.to_vec(),
-    }
-}
-
-fn how_measured(cost: &Cost) -> String {
-    let throughput = &cost.throughput;
-    let memory = cost.memory.map_or_else(
-        || "This system does not tell how much memory a process holds.".to_owned(),
-        |memory| {
-            format!(
-                "Memory: resident set of such a process with {} lanes, when ready and after {} \
-                 samples, median.",
-                memory.lanes, memory.samples
-            )
-        },
-    );
-    format!(
-        "In parentheses: the ratio to the baseline. Latency: one sample from its bytes to its \
-         embedding, on one lane, {} times for each model; the models took turns on each sample in \
-         one process, and another began each time ({} samples without a face were left out). \
-         Throughput: {} lanes busy for {} turns of {} s each, in turns, median. Start: a process \
-         of its own from being started to being ready, {} times in turns, median; files were in \
-         memory already. {memory}",
-        cost.latency.count,
-        cost.left_out,
-        throughput.lanes,
-        throughput.turns.len(),
-        throughput.turn.as_secs_f64(),
-        cost.start.starts.len(),
-    )
 }
 
 fn facts(comparison: &ModelComparison) -> Part {

@@ -66,6 +66,33 @@ fn all_forms_tell_the_verdict_the_difference_and_how_it_was_measured() {
 }
 
 #[test]
+fn counts_of_one_are_told_as_such() {
+    let mut comparison = judged();
+    let is_broken = "1 of 2 demands of the gate is not met";
+    assert!(table(&comparison).contains(is_broken));
+    let verdict = comparison.candidates[0].verdict.clone().expect("judged");
+    for (line, says) in verdict
+        .lines
+        .into_iter()
+        .zip(["demand is not met", "demand is met"])
+    {
+        let verdict = comparison.candidates[0].verdict.as_mut();
+        verdict.expect("judged").lines = vec![line];
+        assert!(table(&comparison).contains(says), "{says}");
+    }
+    let cost = comparison.baseline.cost.as_mut().expect("measured");
+    (cost.latency.count, cost.left_out, cost.throughput.lanes) = (1, 1, 1);
+    let text = markdown(&comparison);
+    for says in [
+        "1 time for each model",
+        "1 sample without a face was left out",
+        "1 lane busy",
+    ] {
+        assert!(text.contains(says), "{says}: {text}");
+    }
+}
+
+#[test]
 fn without_a_gate_nothing_is_passed_or_failed() {
     let comparison = made_up::comparison();
     for text in [table(&comparison), markdown(&comparison), page(&comparison)] {

@@ -173,6 +173,15 @@ fn section(page: &mut String, sheet: &Sheet) {
 
 /// A table and its notes. Wide ones are moved sideways on narrow screens.
 fn table(page: &mut String, sheet: &Sheet) {
+    if !sheet.rows.is_empty() {
+        filled_table(page, sheet);
+    }
+    for note in &sheet.notes {
+        let _ = write!(page, "<p class=\"facts\">{}</p>", escape(note));
+    }
+}
+
+fn filled_table(page: &mut String, sheet: &Sheet) {
     page.push_str("<div class=\"wide\"><table>");
     if sheet.header.iter().any(|(name, _)| !name.is_empty()) {
         row(page, "th", sheet, sheet.header.iter().map(|(name, _)| name));
@@ -181,9 +190,6 @@ fn table(page: &mut String, sheet: &Sheet) {
         row(page, "td", sheet, cells.iter());
     }
     page.push_str("</table></div>");
-    for note in &sheet.notes {
-        let _ = write!(page, "<p class=\"facts\">{}</p>", escape(note));
-    }
 }
 
 fn row<'a>(page: &mut String, tag: &str, sheet: &Sheet, cells: impl Iterator<Item = &'a String>) {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::sheet::{Holds, Sheet};
 use super::words::clean;
 use super::{ReportInput, sheets};
+use crate::report::look::escape_markdown as escape;
 
 // Writing to a string does not fail, so the results of `write!` are dropped below.
 
@@ -43,41 +44,26 @@ pub fn markdown(input: &ReportInput) -> String {
 }
 
 fn sheet(text: &mut String, sheet: &Sheet) {
-    let _ = write!(text, "\n### {}\n\n", escape(&sheet.title));
-    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-    text.push_str(&line(
-        sheet.header.iter().map(|(name, _)| escape(name)).collect(),
-    ));
-    let rule = |holds: &Holds| match holds {
-        Holds::Words => "---".to_owned(),
-        Holds::Figures => "---:".to_owned(),
-    };
-    text.push_str(&line(
-        sheet.header.iter().map(|(_, holds)| rule(holds)).collect(),
-    ));
-    for row in &sheet.rows {
-        text.push_str(&line(row.iter().map(|cell| escape(cell)).collect()));
+    let _ = write!(text, "\n### {}\n", escape(&sheet.title));
+    if !sheet.rows.is_empty() {
+        table(text, sheet);
     }
     for note in &sheet.notes {
         let _ = write!(text, "\n{}\n", escape(note));
     }
 }
 
-/// Text that means nothing to Markdown and HTML.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '!' | '#' | '$' => {
-                escaped.extend(['\\', c]);
-            }
-            // Nobody is to be called by a name in somebody's list.
-            '@' => escaped.push_str("@\u{2060}"),
-            c => escaped.push(c),
-        }
+fn table(text: &mut String, sheet: &Sheet) {
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let names = sheet.header.iter().map(|(name, _)| escape(name));
+    let rules = sheet.header.iter().map(|(_, holds)| match holds {
+        Holds::Words => "---".to_owned(),
+        Holds::Figures => "---:".to_owned(),
+    });
+    text.push('\n');
+    text.push_str(&line(names.collect()));
+    text.push_str(&line(rules.collect()));
+    for row in &sheet.rows {
+        text.push_str(&line(row.iter().map(|cell| escape(cell)).collect()));
     }
-    escaped
 }

@@ -176,6 +176,9 @@ pub(super) fn targets(measures: &Measures) -> Sheet {
             percents(at.fnmr_at_target),
         ]);
     }
+    if measures.targets.is_empty() {
+        sheet.note("No rate was named, and the impostor comparisons support none of the usual.");
+    }
     sheet
 }
 

@@ -298,7 +298,7 @@ fn what_is_not_known_is_left_out_and_never_shown_as_a_number() {
     evaluation.speed.took = std::time::Duration::ZERO;
     evaluation.columns[0].slices[0].fnmr.clear();
     evaluation.degradations[0].fnmr.clear();
-    let report = input(vec![empty]);
+    let mut report = input(vec![empty]);
     let texts = [html(&report).expect("is made"), markdown(&report)];
     for text in texts.iter().chain([&table(&report.models[0].evaluation)]) {
         for absent in ["NaN", "inf ", "inf<", "inf%", "Accuracy over"] {
@@ -306,6 +306,10 @@ fn what_is_not_known_is_left_out_and_never_shown_as_a_number() {
         }
     }
     assert!(json(&report.models[0].evaluation)["speed"]["per_s"].is_null());
+    report.models[0].evaluation.measures.targets.clear();
+    for text in [html(&report).expect("is made"), markdown(&report)] {
+        assert!(text.contains("No rate was named") && !text.contains("false non-matches"));
+    }
     let none = input(Vec::new());
     assert!(html(&none).is_ok() && !markdown(&none).is_empty());
 }

@@ -1,5 +1,7 @@
 //! Figures as people read them, and text from outside made fit to be shown.
 
+use crate::report::look::harmless;
+
 /// More characters of a text from outside are not shown.
 const TEXT_LENGTH_MAX: usize = 300;
 
@@ -17,23 +19,9 @@ pub fn rate_key(rate: f64) -> String {
     }
 }
 
-/// Text on one line, without what a terminal obeys, what turns the reading direction, and what XML
-/// forbids; cut where it is very long.
+/// Harmless text on one line, cut where it is very long.
 pub(super) fn clean(text: &str) -> String {
-    let turns = |c: char| {
-        matches!(c, '\u{61C}' | '\u{200B}'..='\u{200F}')
-            || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-    };
-    let forbidden = |c: char| matches!(c, '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}');
-    let harmless = |c: char| match c {
-        '\n' | '\r' | '\t' => ' ',
-        c if c.is_control() || turns(c) || forbidden(c) => char::REPLACEMENT_CHARACTER,
-        c => c,
-    };
-    cut(
-        &text.chars().map(harmless).collect::<String>(),
-        TEXT_LENGTH_MAX,
-    )
+    cut(&harmless(text), TEXT_LENGTH_MAX)
 }
 
 /// The beginning of a text, with an ellipsis where something is missing.

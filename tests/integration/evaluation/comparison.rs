@@ -141,6 +141,13 @@ fn a_gate_that_cannot_be_judged_exits_2_before_the_work() {
         let mut command = with_gate(&faces, gate, &["--no-cost"]);
         assert_refused(&mut command, &["gate", says]);
     }
+    // Six samples in one round are too few for a percentile; no embedding was made to find out.
+    let cache = faces.path("cache");
+    let gate = "[speed]\nlatency_p99_worse_percent_max = 10\n";
+    let mut command = with_gate(&faces, gate, &[]);
+    command.arg("--cache").arg(&cache);
+    assert_refused(&mut command, &["99th percentile", "there are 6"]);
+    assert!(!cache.exists());
     // Nor is a usual rate measured that the data do not support.
     let gate = "[accuracy]\nfmr = 1e-3\nfnmr_worse_points_max = 0.1\n";
     let mut command = faces.command("compare");

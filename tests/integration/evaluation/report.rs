@@ -1,5 +1,8 @@
 //! Degraded samples, and the page: one file that shows no face unless somebody asks.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -111,11 +114,15 @@ fn the_page_loads_nothing_and_shows_no_face() {
 #[test]
 fn faces_are_in_the_page_where_somebody_asked_for_them() {
     let faces = Faces::new("evaluate-faces");
-    let page = faces.path("page.html");
+    // One that was there, and that everybody may read.
+    let page = faces.write("page.html", "before");
+    std::fs::set_permissions(&page, Permissions::from_mode(0o644)).expect("set");
     let mut command = faces.listed("evaluate", "pairs.txt", PAIRS);
     command.args(["--fmr", "0.3", "--with-faces", "--report"]);
     let (code, stdout, stderr) = run(command.arg(&page));
     assert_eq!(code, 0, "{stdout}{stderr}");
+    let mode = std::fs::metadata(&page).expect("is there").permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600, "for its owner alone");
     let page = std::fs::read_to_string(page).expect("is written");
     assert_says(&page, &["holds biometric data", "A_0001"]);
     assert_loads_nothing(&page);

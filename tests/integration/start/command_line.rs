@@ -1,6 +1,7 @@
 //! The binary as people run it: exit codes, output, files.
 
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -220,6 +221,8 @@ fn a_report_is_one_html_file_with_both_pictures_and_the_decision() {
     let name = file.to_str().expect("UTF-8");
     let (code, _, stderr) = verify("person_a_2.jpg", "person_a_1.jpg", &["--report", name]);
     assert_eq!(code, 0, "{stderr}");
+    let mode = std::fs::metadata(&file).expect("was written").permissions();
+    assert_eq!(mode.mode() & 0o777, 0o600, "it shows faces");
     let page = std::fs::read_to_string(&file).expect("was written");
     assert_says(&page, &["<html", "</html>", "MATCH"]);
     let pictures: Vec<_> = page.split("data:image/jpeg;base64,").skip(1).collect();

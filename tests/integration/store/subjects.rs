@@ -28,7 +28,7 @@ fn key(bytes: &[u8], master_key: &str) -> WrappedKey {
     }
 }
 
-fn reference(version: u64, contract_id: &str) -> Reference {
+pub fn reference(version: u64, contract_id: &str) -> Reference {
     Reference {
         contract_id: contract_id.to_owned(),
         row_version: version,
@@ -47,13 +47,30 @@ pub async fn put(
     expected_version: u64,
     contract_id: &str,
 ) -> Changed {
+    put_both(
+        store,
+        whom,
+        reference(expected_version + 1, contract_id),
+        None,
+    )
+    .await
+}
+
+/// Puts a reference and, unless that is none, the portrait that it was made of.
+pub async fn put_both(
+    store: &SqlStore,
+    whom: SubjectHash,
+    reference: Reference,
+    portrait: Option<Reference>,
+) -> Changed {
+    let expected_version = reference.row_version - 1;
     let new_key = (expected_version == 0).then(|| key(b"wrapped key", "m1"));
     let put = PutReference {
         subject: whom,
         expected_version,
         new_key,
-        reference: reference(expected_version + 1, contract_id),
-        portrait: None,
+        reference,
+        portrait,
         claim: None,
         entry: entry("put"),
     };

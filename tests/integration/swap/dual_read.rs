@@ -18,6 +18,7 @@ use crate::support::{TestFolder, TestServer, full_precision, portrait};
 
 on_both![
     templates_of_the_model_before_hold_while_it_is_loaded,
+    a_portrait_that_was_replaced_decides_for_no_model,
     templates_of_a_model_that_is_configured_beside_hold_after_a_restart,
     duty_7_each_change_of_models_leaves_one_entry_that_names_its_policies,
 ];
@@ -127,6 +128,40 @@ async fn templates_of_the_model_before_hold_while_it_is_loaded(home: &Home) {
     assert_eq!(answer.model_contract_id, old);
     let status = registry.status(MAN).await.status();
     assert_eq!(status, proto::ReferenceStatus::OtherContract);
+}
+
+async fn a_portrait_that_was_replaced_decides_for_no_model(home: &Home) {
+    let keys = TestFolder::unique("swap-replaced");
+    let server = TestServer::start(&patient(config_of(home, &keys))).await;
+    let mut registry = Registry::of(&server).await;
+    registry
+        .put(put_of(WOMAN, portrait("person_a_1.jpg")))
+        .await;
+    let [old, new] = swap(&server).await;
+    assert_eq!(
+        verified(&server, "0", WOMAN).await,
+        (Decision::Match, old.clone())
+    );
+    // Another face, so that it is seen which one decides.
+    let newer = proto::PutRequest {
+        captured_on: "2024-01-02".to_owned(),
+        ..put_of(WOMAN, portrait("person_b_1.jpg"))
+    };
+    registry.put(newer).await;
+    assert_eq!(
+        verified(&server, "1", WOMAN).await,
+        (Decision::NoMatch, new.clone())
+    );
+    assert_eq!(roll_back(&server).await.expect("there is a way"), old);
+    assert_eq!(
+        verified(&server, "2", WOMAN).await,
+        (Decision::NoMatch, new)
+    );
+    unload(&server, NEW, true).await.expect("may go");
+    assert_eq!(
+        verified(&server, "3", WOMAN).await,
+        (Decision::CannotVerify, old)
+    );
 }
 
 async fn templates_of_a_model_that_is_configured_beside_hold_after_a_restart(home: &Home) {
