@@ -228,20 +228,31 @@ impl<W: Worker> Engine<W> {
         self.shared.crashes.load(Ordering::Relaxed)
     }
 
+    /// Ends as a drop does, and says how often its workers panicked.
+    #[must_use]
+    pub fn end(mut self) -> u64 {
+        self.join();
+        self.crashes()
+    }
+
     /// What it was started with.
     #[must_use]
     pub fn settings(&self) -> EngineSettings {
         self.settings
     }
-}
 
-impl<W: Worker> Drop for Engine<W> {
-    fn drop(&mut self) {
+    fn join(&mut self) {
         self.shared.close();
         for thread in self.threads.drain(..) {
             // A lane catches its worker's panics; there is nothing left to report.
             drop(thread.join());
         }
+    }
+}
+
+impl<W: Worker> Drop for Engine<W> {
+    fn drop(&mut self) {
+        self.join();
     }
 }
 

@@ -18,6 +18,8 @@ pub mod dataset;
 pub mod degrade;
 pub mod disagreement;
 pub mod gate;
+#[cfg(test)]
+pub(crate) mod made_up;
 pub mod measures;
 mod policy_rates;
 pub mod result;

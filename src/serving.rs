@@ -157,7 +157,7 @@ impl Serving {
 pub struct Registry {
     lineup: RwLock<Arc<Lineup>>,
     /// Panics on lanes of models that are not loaded any more.
-    retired_crashes: AtomicU64,
+    retired_crashes: Arc<AtomicU64>,
 }
 
 impl Registry {
@@ -166,7 +166,7 @@ impl Registry {
     pub fn new(first: Serving) -> Self {
         Self {
             lineup: RwLock::new(Arc::new(Lineup::of(Arc::new(first)))),
-            retired_crashes: AtomicU64::new(0),
+            retired_crashes: Arc::default(),
         }
     }
 
@@ -195,7 +195,8 @@ impl Registry {
     /// Panics on lanes so far, of all models that were ever loaded.
     #[must_use]
     pub fn crashes(&self) -> u64 {
-        let lineup = self.lineup();
+        // Under the lock, which a change holds, too: what is unloaded meanwhile is counted once.
+        let lineup = self.lineup.read().unwrap_or_else(PoisonError::into_inner);
         let loaded: u64 = lineup.loaded().iter().map(|it| it.engine.crashes()).sum();
         loaded + self.retired_crashes.load(Ordering::Relaxed)
     }
@@ -212,34 +213,43 @@ impl Registry {
     /// From now on requests begin with `next`. Models that it has no more end once the last request
     /// has left them.
     pub(crate) fn set(&self, next: Lineup) {
-        let next = Arc::new(next);
-        let before = {
-            let mut lineup = self.lineup.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *lineup, Arc::clone(&next))
-        };
-        for model in before.loaded() {
+        let mut lineup = self.lineup.write().unwrap_or_else(PoisonError::into_inner);
+        let mut unloaded = Vec::new();
+        for model in lineup.loaded() {
             let is_kept = |it: &Arc<Serving>| Arc::ptr_eq(it, model);
             if !next.loaded().iter().any(is_kept) {
                 let crashes = model.engine.crashes();
                 self.retired_crashes.fetch_add(crashes, Ordering::Relaxed);
-                retire(Arc::clone(model));
+                unloaded.push((Arc::clone(model), crashes));
             }
+        }
+        *lineup = Arc::new(next);
+        drop(lineup);
+        for (model, counted) in unloaded {
+            let all = Arc::clone(&self.retired_crashes);
+            // Requests that were in flight went on.
+            retire(model, move |crashes| {
+                all.fetch_add(crashes.saturating_sub(counted), Ordering::Relaxed);
+            });
         }
     }
 }
 
 /// Ends a model when nobody uses it any more. The end waits for its lanes, which would hold up
-/// whatever thread of a runtime drops it last: so that is always the thread made here.
-pub(crate) fn retire(model: Arc<Serving>) {
+/// whatever thread of a runtime drops it last: so that is always the thread made here. It tells
+/// `ended` of the panics on all of its lanes.
+pub(crate) fn retire(model: Arc<Serving>, ended: impl FnOnce(u64) + Send + 'static) {
     let name = "unload".to_owned();
     let started = std::thread::Builder::new().name(name).spawn(move || {
-        let mut model = Some(model);
-        while let Some(held) = model.take() {
-            if let Err(still_used) = Arc::try_unwrap(held) {
-                model = Some(still_used);
-                std::thread::sleep(RETIRE_PERIOD);
+        let mut held = model;
+        let model = loop {
+            match Arc::try_unwrap(held) {
+                Ok(model) => break model,
+                Err(still_used) => held = still_used,
             }
-        }
+            std::thread::sleep(RETIRE_PERIOD);
+        };
+        ended(model.engine.end());
     });
     if let Err(error) = started {
         tracing::warn!(%error, "no thread to unload a model on: it ends with its last request");

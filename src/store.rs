@@ -38,7 +38,7 @@ use async_trait::async_trait;
 pub use chain::Position;
 pub use consents::{Consent, GrantConsent, Granted, Standing, WithdrawConsent};
 pub use decisions::{
-    Attempt, Attempts, CommitOutcome, DecisionRecord, Effects, RedeemOutcome, Redemption,
+    Attempt, Attempts, CommitOutcome, DecisionRecord, Effects, Opened, RedeemOutcome, Redemption,
 };
 pub use enrolment::{Announce, Changed, DeleteReferences, Deleted, Note, PutReference, SetBlocked};
 pub use erasure::{Erase, Erased, Erasure};

@@ -191,7 +191,7 @@ impl Verifier {
         model.note_verification();
         if let (Some((shadow, probe)), Some(image)) = (shadow, image) {
             let reference = Box::pin(std::future::ready(Some(image)));
-            shadow.offer(model, &made, || Some(Offer { probe, reference }));
+            shadow.offer(&lineup, &made, || Some(Offer { probe, reference }));
         }
         Ok(made)
     }

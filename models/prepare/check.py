@@ -77,14 +77,14 @@ def compare_detectors(original, prepared, images) -> dict:
     for image in images.values():
         pixels = faces.detector_input(image, height, width)
         for before, after in zip(run(original, pixels), run(prepared, pixels), strict=True):
-            worst = max(worst, float(np.abs(before - after).max() / max(np.ptp(before), 1e-6)))
+            worst = max(worst, difference(before, after))
     batch_worst = 0.0
     for size in SIZES:
         rows = [faces.detector_input(image, *size) for image in list(images.values())[:2]]
         alone = [run(prepared, row) for row in rows]
         for output, together in enumerate(run(prepared, np.concatenate(rows))):
             expected = np.concatenate([one[output] for one in alone])
-            batch_worst = max(batch_worst, float(np.abs(together - expected).max() / max(np.ptp(expected), 1e-6)))
+            batch_worst = max(batch_worst, difference(expected, together))
     return {
         "kind": "detector",
         "faces": len(images),
@@ -94,6 +94,13 @@ def compare_detectors(original, prepared, images) -> dict:
         "batch_difference_max": batch_worst,
         "passed": worst <= DETECTOR_ERROR_MAX and batch_worst <= DETECTOR_ERROR_MAX,
     }
+
+
+def difference(expected: np.ndarray, found: np.ndarray) -> float:
+    """The largest difference, relative to the range of what is expected; infinite where something is no number."""
+    with np.errstate(invalid="ignore"):
+        largest = float(np.abs(found - expected).max() / max(np.ptp(expected), 1e-6))
+    return largest if np.isfinite(largest) else np.inf  # `max` of Python would lose what is no number.
 
 
 def run(model, pixels: np.ndarray) -> list[np.ndarray]:

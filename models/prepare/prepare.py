@@ -180,6 +180,7 @@ def write(path: pathlib.Path, content: bytes) -> None:
         partial.write_bytes(content)
         os.replace(partial, path)
     except OSError as error:
+        partial.unlink(missing_ok=True)
         raise PrepareError(f"{path} could not be written: {error.strerror}.") from error
 
 

@@ -34,6 +34,9 @@ from steps import Steps, channel_steps, nearest_bytes, partners, prelu_factors, 
 SIDE = 112
 PRELU, DOMAIN = "QuantizedPRelu", "padan"
 MICROSOFT = "com.microsoft"
+# What a network that can be quantised is made of, and what of that changes no number.
+PASSED = ("Dropout", "Flatten", "Reshape", "Identity")
+LINKS = ("Sub", "Mul", "Conv", "BatchNormalization", "PRelu", "Gemm", *PASSED)
 
 
 @dataclasses.dataclass
@@ -117,41 +120,74 @@ def read_network(model: onnx.ModelProto) -> Network:
     """Takes a network apart. Refuses one that is not such a chain."""
     values, layers = constants(model.graph), []
     mean, scale, normalisation, convolution, dense = 0.0, 1.0, None, None, None
+    inputs = {tensor.name for tensor in model.graph.initializer}
+    name = next(value.name for value in model.graph.input if value.name not in inputs)
+    last = name
     for node in model.graph.node:
+        if node.op_type == "Constant":
+            continue
+        stray = ValueError(f"{node.op_type} {node.name} is not part of a chain that can be quantised.")
+        if node.op_type not in LINKS:
+            raise stray
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         weights = [values[name].astype(np.float64) for name in node.input[1:] if name in values]
-        if node.op_type == "Sub" and not layers:
-            mean = float(weights[0].reshape(-1)[0])
-        elif node.op_type == "Mul" and not layers:
-            scale = float(weights[0].reshape(-1)[0])
-        elif node.op_type == "Conv":
-            bias = weights[1] if len(weights) > 1 else np.zeros(len(weights[0]))
-            convolution = [weights[0], bias, attributes]
+        if node.input[0] != last or len(weights) != len(node.input) - 1:
+            raise ValueError(f"{node.op_type} {node.name} reads something else than what stands before it.")
+        last = node.output[0]
+        if node.op_type == "Sub" and node.input[0] == name:
+            mean = _number(node, weights)
+        elif node.op_type == "Mul" and not layers and convolution is normalisation is dense is None:
+            scale *= _number(node, weights)
+        elif node.op_type == "Conv" and convolution is normalisation is dense is None:
+            convolution = _convolution_of(node, weights, attributes)
         elif node.op_type == "BatchNormalization":
             factor, offset = _normalisation(weights, attributes)
             if dense is not None:
                 dense = (dense[0] * factor[:, None], dense[1] * factor + offset)
             elif convolution is not None:
-                convolution[0] = convolution[0] * factor[:, None, None, None]
-                convolution[1] = convolution[1] * factor + offset
-            else:
+                convolution.weight = convolution.weight * factor[:, None, None, None]
+                convolution.bias = convolution.bias * factor + offset
+            elif normalisation is None:
                 normalisation = (factor, offset)
+            else:
+                raise stray
         elif node.op_type == "PRelu" and convolution is not None:
-            weight, bias, attributes = convolution
-            strides, pads = list(attributes["strides"]), list(attributes["pads"])
-            slope = np.broadcast_to(weights[0].reshape(-1), bias.shape)
-            layers.append(Layer(weight, bias, slope, attributes.get("group", 1), strides, pads))
+            convolution.slope = np.broadcast_to(weights[0].reshape(-1), convolution.bias.shape)
+            layers.append(convolution)
             convolution = None
-        elif node.op_type == "Gemm":
-            dense = (weights[0] if attributes.get("transB", 0) else weights[0].T, weights[1])
-        elif node.op_type not in ("Dropout", "Flatten", "Reshape", "Identity", "Constant"):
-            raise ValueError(f"{node.op_type} {node.name} is not part of a chain that can be quantised.")
+        elif node.op_type == "Gemm" and convolution is dense is None:
+            dense = _dense_of(node, weights, attributes)
+        elif node.op_type not in PASSED:
+            raise stray
     if dense is None or normalisation is None or not layers:
         raise ValueError("the network is no chain of Conv, PRelu, BatchNormalization and Gemm.")
     weight, bias = _fold_in_front(dense, normalisation)
-    inputs = {tensor.name for tensor in model.graph.initializer}
-    name = next(value.name for value in model.graph.input if value.name not in inputs)
     return Network(mean, scale, layers, weight, bias, name, model.graph.output[0].name)
+
+
+def _number(node, weights) -> float:
+    """The one number that a mean or a scale is; the 8-bit network has one for all colours."""
+    values = weights[0].reshape(-1)
+    if np.any(values != values[0]):
+        raise ValueError(f"{node.op_type} {node.name} has another number for each colour, which cannot be quantised.")
+    return float(values[0])
+
+
+def _convolution_of(node, weights, attributes) -> Layer:
+    """A convolution whose PRelu is still to come."""
+    if attributes.get("auto_pad", b"NOTSET") != b"NOTSET" or set(attributes.get("dilations", [1])) != {1}:
+        raise ValueError(f"{node.op_type} {node.name} has automatic pads or dilations, which cannot be quantised.")
+    bias = weights[1] if len(weights) > 1 else np.zeros(len(weights[0]))
+    strides, pads = list(attributes.get("strides", [1, 1])), list(attributes.get("pads", [0] * 4))
+    return Layer(weights[0], bias, np.ones(len(bias)), attributes.get("group", 1), strides, pads)
+
+
+def _dense_of(node, weights, attributes) -> tuple[np.ndarray, np.ndarray]:
+    """Weights [dimension, features] and bias of a fully connected layer."""
+    is_plain = (attributes.get("alpha", 1.0), attributes.get("beta", 1.0), attributes.get("transA", 0)) == (1.0, 1.0, 0)
+    if not is_plain or len(weights) != 2:
+        raise ValueError(f"{node.op_type} {node.name} has factors or no bias, which cannot be quantised.")
+    return weights[0] if attributes.get("transB", 0) else weights[0].T, weights[1]
 
 
 def _normalisation(weights, attributes) -> tuple[np.ndarray, np.ndarray]:

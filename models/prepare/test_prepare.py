@@ -9,15 +9,18 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import check  # noqa: E402
 import graph  # noqa: E402
 import prepare  # noqa: E402
 
@@ -211,6 +214,34 @@ class StoreFp16Test(unittest.TestCase):
         self.assertEqual(["w2/fp16"], halved)
 
 
+class Detector:
+    """What check.py calls a session: its only output is `numbers`, whatever it is given."""
+
+    def __init__(self, numbers):
+        self.numbers = np.array(numbers, np.float32)
+
+    def get_inputs(self):
+        return [SimpleNamespace(name="data", shape=[1, 3, 64, 64])]
+
+    def run(self, _, feed):
+        return [np.repeat(self.numbers[None], len(feed["data"]), axis=0)]
+
+
+class CheckTest(unittest.TestCase):
+    def compared(self, numbers):
+        images = {name: Image.new("RGB", (64, 64)) for name in ("one", "two")}
+        return check.compare_detectors(Detector([0.0, 0.5, 1.0]), Detector(numbers), images)
+
+    def test_a_detector_passes_that_computes_the_same(self):
+        self.assertTrue(self.compared([0.0, 0.5, 1.0])["passed"])
+        self.assertFalse(self.compared([0.0, 0.5, 0.9])["passed"])
+
+    def test_what_is_no_number_never_passes(self):
+        for odd in (np.nan, np.inf):
+            with self.subTest(odd=odd):
+                self.assertFalse(self.compared([0.0, odd, 1.0])["passed"])
+
+
 class FilesTest(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -248,6 +279,13 @@ class FilesTest(unittest.TestCase):
         with self.assertRaisesRegex(prepare.PrepareError, "not a valid ONNX model"):
             prepare.prepare("embedder", source, self.folder / "out.onnx", store_fp16=False)
         self.assertEqual([source], list(self.folder.iterdir()))
+
+    def test_what_cannot_be_written_leaves_nothing_behind(self):
+        taken = self.folder / "folder.onnx"
+        taken.mkdir()
+        with self.assertRaisesRegex(prepare.PrepareError, "could not be written"):
+            prepare.write(taken, b"content")
+        self.assertEqual([taken], list(self.folder.iterdir()))
 
     def test_network_that_takes_no_picture_is_refused(self):
         source = self.folder / "net.onnx"

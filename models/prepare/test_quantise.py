@@ -12,7 +12,7 @@ import unittest
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -169,6 +169,41 @@ class QuantiseTest(unittest.TestCase):
         del without_end.graph.node[-1:]
         with self.assertRaisesRegex(ValueError, "is no chain"):
             quantise.read_network(without_end)
+
+    def test_a_chain_with_a_link_that_would_be_lost_is_refused(self):
+        node = helper.make_node
+        second = node("Conv", ["r2", "w2"], ["c3"], "again", pads=[0] * 4, strides=[1, 1])
+        cases = {
+            # A convolution without a PRelu behind it.
+            "Conv once": [second, node("Conv", ["c3", "w2"], ["r3"], "once", pads=[0] * 4, strides=[1, 1])],
+            "Gemm full": [second, node("Gemm", ["c3", "w3", "b3"], ["r3"], "full", transB=1)],
+            "Mul late": [node("Mul", ["r2", "scale"], ["r3"], "late")],
+            # A branch that leaves a layer out.
+            "PRelu aside reads something else": [node("PRelu", ["r1", "s2"], ["r3"], "aside")],
+            "has automatic pads or dilations": [node("Conv", ["r2", "w2"], ["r3"], dilations=[2, 2], pads=[0] * 4)],
+        }
+        for message, extra in cases.items():
+            with self.subTest(message=message):
+                model = chain(extra=extra)
+                following = next(node for node in model.graph.node if node.output[0] == "n2")
+                following.input[0] = "r3"
+                with self.assertRaisesRegex(ValueError, message):
+                    quantise.read_network(model)
+
+    def test_a_mean_or_a_scale_for_each_colour_is_refused(self):
+        for name in ("mean", "scale"):
+            with self.subTest(name=name):
+                model = chain()
+                tensor = next(tensor for tensor in model.graph.initializer if tensor.name == name)
+                tensor.CopyFrom(numpy_helper.from_array(np.array([1, 2, 3], np.float32).reshape(3, 1, 1), name))
+                with self.assertRaisesRegex(ValueError, "another number for each colour"):
+                    quantise.read_network(model)
+
+    def test_factors_of_the_full_connection_are_refused(self):
+        model = chain()
+        model.graph.node[-1].attribute.append(helper.make_attribute("alpha", 0.5))
+        with self.assertRaisesRegex(ValueError, "has factors"):
+            quantise.read_network(model)
 
     def test_rounding_on_what_is_read_has_less_error_than_nearest(self):
         ranges, _, _ = quantise.load_ranges(self.ranges, self.network)

@@ -187,6 +187,9 @@ class RefusedTest(unittest.TestCase):
             "DEPTHWISE_CONV_2D of 3 channels with weights": lambda f, x, to: f.depthwise(
                 x, np.ones((1, 3, 3, 6)), np.ones(6), to, Padding=SAME, DepthMultiplier=2
             ),
+            r"CONV_2D to 3 channels with a bias \[1\]": lambda f, x, to: f.convolution(
+                x, np.ones((3, 1, 1, 3)), np.ones(1), to
+            ),
             "where a constant of floats is expected": lambda f, x, to: f.operator(
                 "CONV_2D", [x, f.tensor(3, 3, 3, 3)], to, "Conv2DOptions", StrideH=1, StrideW=1,
                 DilationHFactor=1, DilationWFactor=1,

@@ -142,9 +142,12 @@ class _Converter:
         ]
         if (channels, *size_after) != (len(weight), *(after for _, _, after in sides)):
             raise ValueError(f"has {self.tensors[step.outputs[0]].name} in another size than its convolution gives.")
+        biases = [self.constant(index) for index in step.inputs[2:]]
+        if any(bias.shape != (channels,) for bias in biases):
+            raise ValueError(f"has a {step.kind} to {channels} channels with a bias {list(biases[0].shape)}: not converted.")
         inputs, name = [self.source(step.inputs[0])], self.target(step)
         inputs.append(self.weight(f"{name}/weight", weight))
-        inputs += [self.weight(f"{name}/bias", self.constant(index)) for index in step.inputs[2:]]
+        inputs += [self.weight(f"{name}/bias", bias) for bias in biases]
         pads = [before for before, _, _ in sides] + [behind for _, behind, _ in sides]
         kernel = list(weight.shape[2:])
         self.node("Conv", inputs, name, group=group, kernel_shape=kernel, pads=pads, strides=list(step.strides))

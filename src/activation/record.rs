@@ -12,7 +12,7 @@ use crate::audit::{Entry, Event, Text};
 use crate::decision::{Decision, Policy, ReasonCode, Verdict};
 use crate::keys::{self, SealError};
 use crate::records::Records;
-use crate::store::{Attempt, Consent, DecisionRecord, Effects, NewReview};
+use crate::store::{Attempt, Consent, DecisionRecord, Effects, NewReview, Opened};
 use crate::subject::SubjectHash;
 use crate::token::{self, Claims};
 
@@ -54,10 +54,11 @@ pub(super) fn prepare(
         at_us: microseconds(now),
         attempt,
         consent: maker.consent(),
-        opened: progress
-            .reference
-            .as_ref()
-            .map(|reference| reference.keyed_us),
+        opened: progress.reference.as_ref().map(|reference| Opened {
+            keyed_us: reference.keyed_us,
+            contract_id: reference.template.contract_id.to_string(),
+            row_version: reference.version,
+        }),
         effects,
     };
     Ok(Prepared { record, reply })

@@ -24,7 +24,7 @@ impl Activation {
                 reference: Box::pin(portrait),
             })
         };
-        shadow.offer(lineup.active(), made, offer);
+        shadow.offer(lineup, made, offer);
     }
 }
 

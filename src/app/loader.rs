@@ -25,9 +25,7 @@ impl Loader for ManifestLoader {
         let mut config = self.config.clone();
         // Another embedder has another calibration, too.
         if config.embedder != id {
-            let calibrations = config.models.join("calibration");
-            config.calibration = calibrations.join(format!("{id}.toml"));
-            id.clone_into(&mut config.embedder);
+            config.choose_embedder(id);
         }
         match start(&config) {
             Ok((model, _)) => Ok(model),

@@ -30,7 +30,8 @@ pub fn run(args: &CalibrateArgs, config: &Config) -> Outcome {
     // `Display` of a date is ISO 8601.
     let today = time::OffsetDateTime::now_utc().date().to_string();
     let evaluated = &measured.evaluated;
-    let calibration = calibration(evaluated, &measured.subject, today, args.review_fnmr);
+    let calibration = calibration(evaluated, &measured.subject, today, args.review_fnmr)
+        .map_err(|error| Failure::Technical(error.to_string()))?;
     let text = toml::to_string(&calibration)
         .map_err(|error| Failure::Technical(format!("cannot write the calibration: {error}")))?;
     super::write_output(&args.out, &text)?;

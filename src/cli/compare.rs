@@ -12,12 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{ANSWER_NO, Failure, Outcome};
 use crate::config::{CompareArgs, Config, ResultArgs, SharedArgs};
-use crate::evaluation::comparison::{
-    Accuracy, Candidate, ModelComparison, ModelFacts, ModelResult, PairedRates,
-};
+use crate::evaluation::Evaluation;
+use crate::evaluation::comparison::{Candidate, ModelComparison, ModelFacts, ModelResult};
 use crate::evaluation::cost::Cost;
 use crate::evaluation::disagreement::{Decided, Disagreements, PairNames, agreements};
 use crate::evaluation::gate::{Gate, GateError};
+use crate::evaluation::result::PairedRates;
 use crate::report;
 pub use evaluator::SessionEvaluator;
 
@@ -35,7 +35,7 @@ pub struct Population {
 /// One model's evaluation.
 pub struct Evaluated<S> {
     /// How accurate it is.
-    pub accuracy: Accuracy,
+    pub evaluation: Evaluation,
     /// What paired intervals are computed from.
     pub scores: S,
     /// Similarities of each population's comparisons, in their order; `NEG_INFINITY` where a
@@ -79,9 +79,6 @@ pub trait Evaluator {
 
     /// Set once somebody wants no more.
     fn stop(&self) -> &AtomicBool;
-
-    /// What the data are in words, and their SHA-256; asked for after the evaluations.
-    fn data(&self) -> (String, String);
 }
 
 /// Compares the models that `args` names. `shared` is what
@@ -175,7 +172,7 @@ fn with_results<S>(
     let model = |((facts, evaluated), cost): ((ModelFacts, Evaluated<S>), Option<Cost>)| Model {
         result: ModelResult {
             facts,
-            accuracy: evaluated.accuracy,
+            evaluation: evaluated.evaluation,
             cost,
         },
         scores: evaluated.scores,
@@ -215,10 +212,7 @@ fn compare<E: Evaluator>(
         Ok(against)
     });
     let candidates = candidates.collect::<Result<Vec<Candidate>, Failure>>()?;
-    let (data, data_sha256) = evaluator.data();
     Ok(ModelComparison {
-        data,
-        data_sha256,
         environment,
         baseline: baseline.result,
         candidates,
@@ -232,10 +226,10 @@ fn disagreements<E: Evaluator>(
     candidate: &Model<E::Scores>,
 ) -> Result<Vec<Disagreements>, Failure> {
     let mut found = Vec::new();
-    for one in &baseline.result.accuracy.targets {
-        let accuracy = &candidate.result.accuracy;
-        let other = accuracy.target_position(one.target);
-        let Some(other) = other.and_then(|at| accuracy.targets.get(at)) else {
+    for one in &baseline.result.evaluation.measures.targets {
+        let measures = &candidate.result.evaluation.measures;
+        let other = measures.target_position(one.target);
+        let Some(other) = other.and_then(|at| measures.targets.get(at)) else {
             continue;
         };
         let similarities = baseline.similarities.iter().zip(&candidate.similarities);
@@ -268,7 +262,8 @@ fn write_results(results: &ResultArgs, comparison: &ModelComparison) -> Result<(
         super::write_output(path, &report::compare::markdown(comparison))?;
     }
     if let Some(path) = &results.report {
-        super::write_output(path, &report::compare::page(comparison))?;
+        let page = report::compare::page(comparison).map_err(Failure::Technical)?;
+        super::write_output(path, &page)?;
     }
     if !results.is_on_standard_output() {
         super::print(&report::compare::table(comparison));

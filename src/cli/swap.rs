@@ -61,9 +61,11 @@ async fn ask(command: &SwapCommand) -> Outcome {
             tell_model(&args.common, "active", model);
         }
         SwapCommand::Rollback(args) => {
-            let mut client = connect(args).await?;
-            let rolled_back = client.rollback(proto::RollbackRequest {}).await;
-            tell_model(args, "active again", answered(rolled_back)?.active);
+            let mut client = connect(&args.common).await?;
+            let model_contract_id = args.from.clone().unwrap_or_default();
+            let asked = proto::RollbackRequest { model_contract_id };
+            let model = answered(client.rollback(asked).await)?.active;
+            tell_model(&args.common, "active again", model);
         }
         SwapCommand::Unload(args) => {
             let mut client = connect(&args.common).await?;

@@ -44,8 +44,7 @@ pub struct ReviewThreshold {
     pub threshold: f32,
     /// Share of the genuine comparisons below it; failures to acquire are among them.
     pub fnmr: f64,
-    /// Upper end of that rate's 95 % interval (Wilson), over comparisons as if each were of other
-    /// people.
+    /// Upper end of that rate's 95 % interval: the outer one of Wilson's and that over people.
     pub fnmr_high: f64,
     /// Share of the impostor comparisons at or above it: what the humans get to see.
     pub fmr: f64,

@@ -11,6 +11,7 @@
 
 mod draw;
 mod paired;
+mod refusal;
 mod resample;
 mod units;
 
@@ -19,6 +20,7 @@ use super::result::Resampling;
 use super::scores::Scores;
 use draw::each_resample;
 pub use paired::paired;
+pub(super) use refusal::{fnmr_interval, refusable};
 use resample::Resample;
 use units::{Units, people_of};
 

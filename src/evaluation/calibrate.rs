@@ -1,5 +1,7 @@
 //! From an evaluation to the calibration that a server decides by.
 
+use super::bootstrap::ResamplingSettings;
+use super::measures::MeasureError;
 use super::review::review_threshold;
 use super::run::{Evaluated, Subject};
 use crate::compare::Scoring;
@@ -9,15 +11,17 @@ use crate::decision::{Calibration, CalibrationTarget};
 /// day of the measurement, ISO 8601.
 ///
 /// With `review_fnmr`, also the threshold from which a human has to look so that, at 95 %
-/// confidence over comparisons, no larger share of them is refused by the machine alone; left out
+/// confidence, no larger share of the genuine comparisons is refused by the machine alone; left out
 /// where the data cannot say so.
-#[must_use]
+///
+/// # Errors
+/// Like [`super::measure`].
 pub fn calibration(
     evaluated: &Evaluated,
     subject: &Subject,
     date: String,
     review_fnmr: Option<f64>,
-) -> Calibration {
+) -> Result<Calibration, MeasureError> {
     let evaluation = &evaluated.evaluation;
     let targets = evaluation.measures.targets.iter();
     let target = targets.map(|rates| CalibrationTarget {
@@ -30,7 +34,13 @@ pub fn calibration(
         fnmr_low: rates.fnmr.wilson.0.min(rates.fnmr.bootstrap.0),
         fnmr_high: rates.fnmr.wilson.1.max(rates.fnmr.bootstrap.1),
     });
-    Calibration {
+    let resampling = &evaluation.measures.resampling;
+    let settings = ResamplingSettings {
+        resamples: resampling.resamples,
+        seed: resampling.seed,
+    };
+    let review = review_fnmr.map(|fnmr| review_threshold(&evaluated.scores, fnmr, settings));
+    Ok(Calibration {
         model_contract_id: subject.contract_id.to_string(),
         tool_version: format!("padan {}", env!("CARGO_PKG_VERSION")),
         date,
@@ -42,7 +52,7 @@ pub fn calibration(
             Scoring::Cosine => None,
             Scoring::Cascade(cascade) => Some(cascade.band),
         },
-        review: review_fnmr.and_then(|fnmr| review_threshold(&evaluated.scores, fnmr)),
+        review: review.transpose()?.flatten(),
         target: target.collect(),
-    }
+    })
 }

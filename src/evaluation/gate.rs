@@ -4,7 +4,7 @@ mod judge;
 
 use serde::Deserialize;
 
-use super::comparison::is_same_target;
+use super::result::is_same_target;
 
 /// A 99th percentile of fewer times is hardly more than the longest.
 const P99_TIMES_MIN: usize = 100;

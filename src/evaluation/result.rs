@@ -115,22 +115,55 @@ pub struct Resampling {
     pub seed: u64,
 }
 
+impl Measures {
+    /// Position of a target in [`Self::targets`], and in the rates of degradations and slices.
+    #[must_use]
+    pub fn target_position(&self, target: f64) -> Option<usize> {
+        let mut targets = self.targets.iter();
+        targets.position(|found| is_same_target(found.target, target))
+    }
+}
+
+/// Whether two targets are one: `0.0001` and `1e-4` are typed differently, and may be computed
+/// differently.
+#[must_use]
+pub fn is_same_target(one: f64, other: f64) -> bool {
+    (one - other).abs() <= 1e-9 * one.abs().max(other.abs())
+}
+
 /// Two models on the same comparisons, each at its own threshold for a target false match rate.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct PairedTarget {
+pub struct PairedRates {
     /// The target.
     pub target: f64,
-    /// False non-match rate of the first.
-    pub first: f64,
-    /// False non-match rate of the second.
-    pub second: f64,
-    /// The second's minus the first's: above 0 the second is worse.
+    /// False non-match rate of the baseline.
+    pub baseline_fnmr: f64,
+    /// That of the candidate.
+    pub candidate_fnmr: f64,
+    /// The candidate's less the baseline's: above zero, the candidate is worse.
     pub difference: f64,
-    /// 95 % interval of the difference over resamples of people, the same for both; each model
-    /// finds its own threshold in each.
+    /// 95 % interval of the difference over resamples of people, the same for both: what data both
+    /// find hard cancels out. Each model finds its own threshold in each.
     pub interval: (f64, f64),
-    /// Share of the resamples in which the second is worse; where both are the same it is not.
-    pub second_worse: f64,
+    /// Share of the resamples in which the candidate is worse; where both are the same it is not.
+    pub share_worse: f64,
+}
+
+impl PairedRates {
+    /// What the interval says, in a few words.
+    #[must_use]
+    pub fn in_words(&self) -> &'static str {
+        let (low, high) = self.interval;
+        if !(low.is_finite() && high.is_finite()) {
+            "unknown"
+        } else if low > 0.0 {
+            "worse"
+        } else if high < 0.0 {
+            "better"
+        } else {
+            "no difference shown"
+        }
+    }
 }
 
 /// Rates of one value of a column, at the threshold of the whole.
@@ -241,4 +274,40 @@ pub struct Evaluation {
     pub degradations: Vec<DegradationRates>,
     /// How fast it went.
     pub speed: Speed,
+}
+
+impl Evaluation {
+    /// Share of samples without a usable face; not a number without samples.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "samples are far fewer than 2^52"
+    )]
+    pub fn failure_to_acquire_rate(&self) -> f64 {
+        self.failure_to_acquire as f64 / self.images as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_typed_differently_are_one() {
+        assert!(is_same_target(0.0001, 1e-4) && is_same_target(1e-4, 1.0 / 10_000.0));
+        assert!(!is_same_target(1e-4, 1.01e-4) && !is_same_target(1e-4, f64::NAN));
+    }
+
+    #[test]
+    fn an_interval_around_zero_shows_no_difference() {
+        let with = |interval| PairedRates {
+            interval,
+            ..crate::evaluation::comparison::made_up::paired(0.02, 0.02)
+        };
+        assert_eq!(with((-0.001, 0.001)).in_words(), "no difference shown");
+        assert_eq!(with((0.0, 0.001)).in_words(), "no difference shown");
+        assert_eq!(with((0.0005, 0.001)).in_words(), "worse");
+        assert_eq!(with((-0.002, -0.001)).in_words(), "better");
+        assert_eq!(with((f64::NAN, 0.1)).in_words(), "unknown");
+    }
 }

@@ -123,8 +123,10 @@ impl Models for ModelsService {
         &self,
         request: Request<proto::RollbackRequest>,
     ) -> Result<Response<proto::RollbackResponse>, Status> {
-        let (caller, _) = asked(request)?;
-        let roll_back = |swap: Arc<Swap>| async move { swap.roll_back(&caller).await };
+        let (caller, request) = asked(request)?;
+        let from = convert::rollback(request).map_err(status::invalid)?;
+        let roll_back =
+            |swap: Arc<Swap>| async move { swap.roll_back(&caller, from.as_deref()).await };
         let active = Some(self.told(&*self.run(roll_back).await?));
         Ok(Response::new(proto::RollbackResponse { active }))
     }

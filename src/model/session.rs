@@ -2,13 +2,16 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use ndarray::ArrayView4;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{Session, SessionOutputs};
-use ort::value::{Outlet, PrimitiveTensorElementType, TensorElementType, TensorRef, ValueType};
+use ort::value::{Outlet, PrimitiveTensorElementType, TensorRef};
 
-use super::manifest::{Element, ModelEntry, TensorSpec};
+use super::graph::{GraphError, OnnxModel};
+use super::manifest::{ModelEntry, TensorSpec};
 use super::tensor::{Normalisation, write_input};
+use super::trial::Port;
 use super::{InputLayout, ManifestError, Provider, ProviderError, Runtime};
 use crate::embed::InferenceError;
 use crate::sample::picture::Picture;
@@ -56,7 +59,8 @@ impl ModelSession {
     /// Builds a session of `content`, the bytes of the entry's file, and checks names and shapes.
     ///
     /// # Errors
-    /// When the runtime refuses the file, or the graph is not what the entry says.
+    /// When the runtime refuses the file, its weights lie in another one, or the graph is not what
+    /// the entry says.
     pub fn build(
         runtime: &Runtime,
         entry: &ModelEntry,
@@ -75,6 +79,7 @@ impl ModelSession {
         entry: &ModelEntry,
         content: &[u8],
     ) -> Result<Self, ModelError> {
+        check_is_whole(entry, content)?;
         let session = build_session(provider, runtime, entry, content).map_err(|error| {
             let cause = error.message().to_owned();
             if provider.kind.is_accelerator() {
@@ -241,6 +246,21 @@ fn commit(mut builder: SessionBuilder, content: &[u8]) -> ort::Result<Session> {
     Ok(session)
 }
 
+/// Refuses weights in another file: they are no part of the digest, nor of the contract id, and two
+/// networks would have one name.
+fn check_is_whole(entry: &ModelEntry, content: &[u8]) -> Result<(), ManifestError> {
+    // Whatever else ails a file, the runtime decides.
+    if let Err(error @ GraphError::ExternalData(_)) =
+        OnnxModel::read(Bytes::copy_from_slice(content))
+    {
+        return Err(ManifestError::Entry {
+            id: entry.id.clone(),
+            problem: error.to_string(),
+        });
+    }
+    Ok(())
+}
+
 fn check_tensors(
     entry: &ModelEntry,
     kind: &str,
@@ -270,14 +290,6 @@ fn check_tensors(
 }
 
 fn matches(spec: &TensorSpec, outlet: &Outlet) -> bool {
-    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else {
-        return false;
-    };
-    let element = match spec.element {
-        Element::Float32 => TensorElementType::Float32,
-        Element::Uint8 => TensorElementType::Uint8,
-    };
-    spec.name == outlet.name()
-        && *ty == element
-        && shape.iter().copied().eq(spec.shape.iter().copied())
+    let port = Port::of(outlet);
+    port.name == spec.name && port.element == Some(spec.element) && port.shape == spec.shape
 }

@@ -32,7 +32,7 @@ pub struct Port {
 }
 
 impl Port {
-    fn of(outlet: &Outlet) -> Self {
+    pub(super) fn of(outlet: &Outlet) -> Self {
         let (element, shape) = match outlet.dtype() {
             ValueType::Tensor { ty, shape, .. } => {
                 let element = match ty {

@@ -6,7 +6,8 @@ mod parts;
 
 use std::fmt::Write as _;
 
-use super::look::{self, STYLE, escape_markdown, harmless};
+use super::evaluation::{Curve, drawings};
+use super::look::{self, FIGURES_STYLE, escape_markdown, harmless};
 use super::table::new_table;
 use crate::evaluation::comparison::ModelComparison;
 pub use json::json;
@@ -62,49 +63,49 @@ fn row_in_markdown(text: &mut String, cells: &[String]) {
     text.push_str("|\n");
 }
 
-/// A page of its own.
-#[must_use]
-pub fn page(comparison: &ModelComparison) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <title>padan: comparison of models</title><style>{STYLE}</style></head><body>\
-         <header><h1>padan</h1><p>Comparison of models. It shows no faces.</p></header>\
-         {}</body></html>\n",
-        comparison_section(comparison)
-    )
-}
-
-/// The comparison as a section of a page with padan's style.
-#[must_use]
-pub fn comparison_section(comparison: &ModelComparison) -> String {
+/// A page of its own, with the curves of all models. It shows no face.
+///
+/// # Errors
+/// When a drawing fails, in words.
+pub fn page(comparison: &ModelComparison) -> Result<String, String> {
     let class = match (comparison.passed(), has_verdict(comparison)) {
         (_, false) => "decision",
         (true, true) => "decision MATCH",
         (false, true) => "decision NO_MATCH",
     };
-    let mut html = format!(
-        "<section class=\"comparison\"><h2>Comparison of models</h2>\
-         <p class=\"{class}\">{}</p><p>{}</p>",
+    let mut html = look::head("padan: comparison of models", FIGURES_STYLE);
+    let _ = write!(
+        html,
+        "<body><header><h1>Comparison of models</h1></header><main><section class=\"summary\">\
+         <p class=\"{class}\">{}</p><p class=\"facts\">{}</p></section>",
         escape(&verdict(comparison)),
         escape(&headline(comparison))
     );
+    let curves = comparison.models().map(|model| Curve {
+        name: &model.facts.model,
+        measures: &model.evaluation.measures,
+    });
+    drawings(&mut html, &curves.collect::<Vec<_>>())?;
     for part in parts(comparison) {
-        let _ = write!(
-            html,
-            "<h3>{}</h3><p class=\"facts\">{}</p><table><thead>",
-            escape(part.title),
-            escape(&part.how)
-        );
-        row_in_html(&mut html, "th", &part.header);
-        html.push_str("</thead><tbody>");
-        for row in &part.rows {
-            row_in_html(&mut html, "td", row);
-        }
-        html.push_str("</tbody></table>");
+        part_in_html(&mut html, &part);
     }
-    html.push_str("</section>");
-    html
+    html.push_str("</main></body></html>\n");
+    Ok(html)
+}
+
+fn part_in_html(html: &mut String, part: &Part) {
+    let _ = write!(
+        html,
+        "<section><h2>{}</h2><p class=\"facts\">{}</p><div class=\"wide\"><table class=\"named\"><thead>",
+        escape(part.title),
+        escape(&part.how)
+    );
+    row_in_html(html, "th", &part.header);
+    html.push_str("</thead><tbody>");
+    for row in &part.rows {
+        row_in_html(html, "td", row);
+    }
+    html.push_str("</tbody></table></div></section>");
 }
 
 fn row_in_html(html: &mut String, element: &str, cells: &[String]) {
@@ -116,7 +117,8 @@ fn row_in_html(html: &mut String, element: &str, cells: &[String]) {
 }
 
 fn headline(comparison: &ModelComparison) -> String {
-    let digest: String = comparison.data_sha256.chars().take(12).collect();
+    let evaluation = &comparison.baseline.evaluation;
+    let digest: String = evaluation.data_sha256.chars().take(12).collect();
     let environment: Vec<String> = comparison
         .environment
         .iter()
@@ -124,7 +126,7 @@ fn headline(comparison: &ModelComparison) -> String {
         .collect();
     format!(
         "Data: {} (SHA-256 {digest}…). Measured with {}.",
-        comparison.data,
+        evaluation.data,
         environment.join("; ")
     )
 }

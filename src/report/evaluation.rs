@@ -18,6 +18,7 @@ use bytes::Bytes;
 use crate::evaluation::comparison::ModelFacts;
 use crate::evaluation::result::Evaluation;
 
+pub(super) use html::drawings;
 pub use html::html;
 pub use json::{json, measures_json};
 pub use markdown::markdown;

@@ -7,7 +7,7 @@ use std::io::Cursor;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::look::{STYLE, escape};
+use super::look::{escape, head};
 use super::{
     Comparison, component_name, decision_name, milliseconds, reason_name, stages, verdict_name,
 };
@@ -23,12 +23,10 @@ const SHOWN_SIDE_PX: u32 = 640;
 /// The page of these comparisons.
 #[must_use]
 pub fn page(comparisons: &[Comparison]) -> String {
-    let mut html = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <title>padan: verification report</title><style>{STYLE}</style></head><body>\
-         <header><h1>padan</h1><p>Verification report. It shows faces: keep it as you would keep \
-         the photographs themselves.</p></header>"
+    let mut html = head("padan: verification report", "");
+    html.push_str(
+        "<body><header><h1>padan</h1><p>Verification report. It shows faces: keep it as you would \
+         keep the photographs themselves.</p></header>",
     );
     for comparison in comparisons {
         section(&mut html, comparison);

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 
 use plotters::prelude::*;
 
-/// The style of a page; reports add to it.
-pub(super) const STYLE: &str = include_str!("style.css");
+/// The style of every page.
+const STYLE: &str = include_str!("style.css");
+/// What pages of figures and plots add to it.
+pub(super) const FIGURES_STYLE: &str = include_str!("figures.css");
 
 /// What a drawing lies on. Each colour of the light look is used for one thing only: the dark look
 /// replaces them by name.
@@ -51,6 +53,26 @@ pub(super) fn with_dark_look(svg: &str, more: &[(RGBColor, &str)]) -> String {
         Some((open, rest)) => format!("{open}>\n{style}{rest}"),
         None => svg.to_owned(),
     }
+}
+
+/// A page up to its body. The policy in it makes sure that nothing is fetched or run, whatever a
+/// name in the page might hold.
+pub(super) fn head(title: &str, more_style: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
+         style-src 'unsafe-inline'; img-src data:\">\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
+         <title>{}</title><style>{STYLE}{more_style}</style></head>",
+        escape(&harmless(title))
+    )
+}
+
+/// A drawing with what it is for those who cannot see it.
+pub(super) fn figure(page: &mut String, label: &str, svg: &str) {
+    let label = format!("<svg role=\"img\" aria-label=\"{}\" ", escape(label));
+    let svg = svg.replacen("<svg ", &label, 1);
+    let _ = write!(page, "<figure class=\"plot\">{svg}</figure>");
 }
 
 /// Text as it may stand in HTML, between tags and in quoted attributes.

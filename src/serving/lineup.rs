@@ -71,6 +71,14 @@ impl Lineup {
         shadow.is_some_and(|shadow| shadow.tally().candidate == *model.contract_id())
     }
 
+    /// Whether a live sample waits for a lane of any model. What waits for those of the candidate
+    /// may be its own.
+    pub(super) fn is_busy(&self) -> bool {
+        let live = self.loaded.iter().filter(|it| !self.is_shadow(it));
+        live.map(|it| it.engine().queue_length())
+            .any(|length| length > 0)
+    }
+
     /// The contracts whose templates can be compared here, that of the active model first.
     pub fn contracts(&self) -> impl Iterator<Item = &ContractId> {
         let others = self.loaded.iter().filter(|it| !self.is_active(it));
@@ -121,16 +129,15 @@ impl Lineup {
         Ok(next)
     }
 
+    /// Whether the active model is the one that the caller means.
+    pub(super) fn check_active(&self, expected: &str) -> Result<(), SwapError> {
+        check_contract(self.active(), expected)
+    }
+
     /// With another active model. A shadow ends: it compared with the one before.
     pub(super) fn activated(&self, id: &str, expected: &str) -> Result<Self, SwapError> {
         let model = self.find(id)?;
-        if model.contract_id().as_str() != expected {
-            return Err(SwapError::OtherContract {
-                id: id.to_owned(),
-                loaded: model.contract_id().to_string(),
-                expected: expected.to_owned(),
-            });
-        }
+        check_contract(model, expected)?;
         if self.is_active(model) {
             return Err(SwapError::AlreadyActive { id: id.to_owned() });
         }
@@ -227,4 +234,15 @@ fn check_lanes(model: &Serving) -> Result<(), SwapError> {
     }
     let id = model.id().to_owned();
     Err(SwapError::LanesDead { id })
+}
+
+fn check_contract(model: &Serving, expected: &str) -> Result<(), SwapError> {
+    if model.contract_id().as_str() == expected {
+        return Ok(());
+    }
+    Err(SwapError::OtherContract {
+        id: model.id().to_owned(),
+        loaded: model.contract_id().to_string(),
+        expected: expected.to_owned(),
+    })
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
-use super::{Histogram, Serving};
+use super::{Histogram, Lineup, Serving};
 use crate::compare::Similarity;
 use crate::decision::Decision;
 use crate::embed::ContractId;
@@ -190,10 +190,10 @@ impl Shadow {
         &self.tally
     }
 
-    /// Offers a comparison that `active` made. Never waits.
+    /// Offers a comparison that a model of `lineup` made. Never waits.
     pub fn offer(
         &self,
-        active: &Serving,
+        lineup: &Lineup,
         made: &Verification,
         offer: impl FnOnce() -> Option<Offer>,
     ) {
@@ -212,8 +212,7 @@ impl Shadow {
             decision: made.verdict.decision,
             similarity: made.similarity,
         };
-        let is_busy = active.engine().queue_length() > 0;
-        if is_busy || self.jobs.try_send(job).is_err() {
+        if lineup.is_busy() || self.jobs.try_send(job).is_err() {
             self.tally.with(|counts| counts.dropped += 1);
         }
     }

@@ -174,7 +174,7 @@ impl Swap {
         let added = self.add(caller, &model).await;
         if let Err(error) = added {
             // Its end waits for its lanes.
-            retire(model);
+            retire(model, drop);
             return Err(error);
         }
         Ok(model)
@@ -206,13 +206,22 @@ impl Swap {
             .await
     }
 
-    /// Makes the model that served before serve again.
+    /// Makes the model that served before serve again. With `from`, only if the one that serves has
+    /// that contract: whoever repeats a call does not go back and forth.
     ///
     /// # Errors
-    /// When there is none, or it cannot work.
-    pub async fn roll_back(&self, caller: &Caller) -> Result<Arc<Serving>, SwapError> {
+    /// When there is none, it cannot work, or the model that serves is not the one that the caller
+    /// means.
+    pub async fn roll_back(
+        &self,
+        caller: &Caller,
+        from: Option<&str>,
+    ) -> Result<Arc<Serving>, SwapError> {
         let _changing = self.changing.lock().await;
         let lineup = self.lineup();
+        if let Some(from) = from {
+            lineup.check_active(from)?;
+        }
         let next = lineup.rolled_back()?;
         self.serve_by(caller, "model_rolled_back", &lineup, next)
             .await

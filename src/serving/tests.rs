@@ -1,6 +1,8 @@
 //! The registry with models that are made up: every picture has one face, and it is always the
 //! same.
 
+mod in_flight;
+
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc;
 use std::time::Instant;
@@ -23,10 +25,14 @@ use crate::verify::{Reference, Urgency, Verifier, VerifyTask};
 /// Long enough for whatever ought to come at once.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
-struct NoFace;
+/// What a detector does before it finds nothing.
+type Before = Arc<dyn Fn() + Send + Sync>;
+
+struct NoFace(Before);
 
 impl FaceDetector for NoFace {
     fn detect(&mut self, _: &Picture, _: f32) -> Result<Vec<Face>, InferenceError> {
+        (self.0)();
         Ok(Vec::new())
     }
 }
@@ -88,6 +94,11 @@ fn policies(contract: &ContractId) -> PolicySet {
 
 /// A model, and word of the end of its only lane.
 fn model(id: &str) -> (Serving, mpsc::Receiver<()>) {
+    model_that(id, Arc::new(|| ()))
+}
+
+/// The same, whose lane does something with each sample.
+fn model_that(id: &str, before: Before) -> (Serving, mpsc::Receiver<()>) {
     let contract = ContractId::new(&format!("{id}:1"));
     let (ended, word) = mpsc::channel();
     let settings = Arc::new(PipelineSettings {
@@ -101,7 +112,7 @@ fn model(id: &str) -> (Serving, mpsc::Receiver<()>) {
         let embedder = Fake(made_for.clone(), ended);
         let settings = Arc::clone(&settings);
         Ok(Pipeline::new(
-            Box::new(NoFace),
+            Box::new(NoFace(Arc::clone(&before))),
             Box::new(embedder),
             settings,
         ))
@@ -201,8 +212,11 @@ async fn a_request_ends_on_the_model_it_began_with_and_the_next_begins_on_the_ne
     assert_eq!(made.policy.contract_id.as_str(), "old:1");
     let made = verifier.verify(task(), URGENCY).await.expect("a decision");
     assert_eq!(made.policy.contract_id.as_str(), "new:1");
-    let back = swap.roll_back(&caller()).await.expect("there is a way");
-    assert_eq!(back.id(), "old");
+    let back = swap.roll_back(&caller(), Some("new:1")).await;
+    assert_eq!(back.expect("there is a way").id(), "old");
+    // The same call again, by somebody whom the answer did not reach.
+    let again = swap.roll_back(&caller(), Some("new:1")).await.err();
+    assert!(matches!(again, Some(SwapError::OtherContract { .. })));
     let made = verifier.verify(task(), URGENCY).await.expect("a decision");
     assert_eq!(made.policy.contract_id.as_str(), "old:1");
     assert_eq!(models.lineup().previous().expect("one").id(), "new");
@@ -219,7 +233,7 @@ async fn what_is_refused_changes_nothing() {
         refused,
         Some(SwapError::Load(LoadError::Unknown(_)))
     ));
-    let refused = swap.roll_back(&caller).await.err();
+    let refused = swap.roll_back(&caller, None).await.err();
     assert!(matches!(refused, Some(SwapError::NoPrevious)));
     let refused = swap.activate(&caller, "new", "new:1").await.err();
     assert!(matches!(refused, Some(SwapError::NotLoaded { .. })));
@@ -274,47 +288,6 @@ async fn one_model_is_loaded_at_a_time_and_changes_do_not_wait_for_it() {
     loading.await.expect("no panic").expect("loads");
     assert_eq!(models.active().id(), "new");
     assert_eq!(ids(&models.lineup()), ["old", "new", "third"]);
-}
-
-#[tokio::test]
-async fn an_unloaded_model_ends_after_its_last_request_and_on_no_thread_of_the_runtime() {
-    let (old, word) = model("old");
-    let models = Arc::new(Registry::new(old));
-    let loader = FakeLoader {
-        is_open: AtomicBool::new(true),
-    };
-    let swap = Swap::new(Arc::clone(&models), Arc::new(loader), None);
-    let caller = caller();
-    swap.load(&caller, "new").await.expect("loads");
-    let in_use = |refused| matches!(refused, Some(SwapError::InUse { .. }));
-    assert!(
-        in_use(swap.unload(&caller, "old", true).await.err()),
-        "active"
-    );
-    swap.activate(&caller, "new", "new:1")
-        .await
-        .expect("loaded");
-    assert!(
-        in_use(swap.unload(&caller, "old", false).await.err()),
-        "previous"
-    );
-    let request = models.lineup();
-    let held = Arc::clone(request.previous().expect("the old one"));
-    swap.unload(&caller, "old", true).await.expect("may go");
-    assert_eq!(ids(&models.lineup()), ["new"]);
-    assert!(matches!(
-        swap.roll_back(&caller).await.err(),
-        Some(SwapError::NoPrevious)
-    ));
-    let made = held.verify(task(), URGENCY).await;
-    assert_eq!(
-        made.expect("it works on").policy.contract_id.as_str(),
-        "old:1"
-    );
-    assert!(word.try_recv().is_err(), "a request holds it");
-    drop((request, held));
-    // The runtime has this thread only: were it the one that waits, nothing would.
-    word.recv_timeout(WAIT_MAX).expect("its lane has ended");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! A group's transaction, and the writer's chain of audit entries in it.
 
+use super::decisions::Opened;
 use super::error::StoreError;
 use super::partitions::Months;
 use super::sql::{Row, Transaction, Value, values};
@@ -89,23 +90,31 @@ impl Write {
         })
     }
 
-    /// Whether a subject is active with this key. If it is, nobody changes that before the end of
-    /// the transaction.
-    pub async fn holds_active(
+    /// Whether a subject is active with the key that opened this reference, and has it still. If it
+    /// is so, nobody changes that before the end of the transaction.
+    pub async fn holds(
         &mut self,
         subject: SubjectHash,
-        keyed_us: i64,
+        opened: &Opened,
     ) -> Result<bool, StoreError> {
-        const ACTIVE: &str = "SELECT 1 FROM subjects
-            WHERE subject = $1 AND status = 'active' AND keyed_us = $2";
-        // SQLite has one writer at a time, and no such lock.
-        const LOCKED: &str = "SELECT 1 FROM subjects
-            WHERE subject = $1 AND status = 'active' AND keyed_us = $2 FOR SHARE";
+        const HOLDS: &str = "SELECT 1 FROM subjects s JOIN face_references r
+            ON r.subject = s.subject AND r.contract_id = $3 AND r.row_version = $4
+            WHERE s.subject = $1 AND s.status = 'active' AND s.keyed_us = $2";
+        // SQLite has one writer at a time, and no such lock. Of both rows: whoever waited for the
+        // lock of one is shown the other as it was before.
+        const LOCKED: &str = "SELECT 1 FROM subjects s JOIN face_references r
+            ON r.subject = s.subject AND r.contract_id = $3 AND r.row_version = $4
+            WHERE s.subject = $1 AND s.status = 'active' AND s.keyed_us = $2 FOR SHARE OF s, r";
         let sql = match self.transaction {
-            Transaction::Sqlite(_) => ACTIVE,
+            Transaction::Sqlite(_) => HOLDS,
             Transaction::Postgres(_) => LOCKED,
         };
-        let values = values![subject, keyed_us];
+        let values = values![
+            subject,
+            opened.keyed_us,
+            &opened.contract_id,
+            opened.row_version,
+        ];
         Ok(self.transaction.row(sql, values).await?.is_some())
     }
 

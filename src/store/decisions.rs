@@ -38,6 +38,17 @@ pub struct Attempt {
     pub day_max: u32,
 }
 
+/// A reference that a decision rests on, as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// When the key was made that opened it, as [`super::Subject::keyed_us`].
+    pub keyed_us: i64,
+    /// Its contract.
+    pub contract_id: String,
+    /// As [`super::Reference::row_version`].
+    pub row_version: u64,
+}
+
 /// A decision to be committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecisionRecord {
@@ -51,9 +62,9 @@ pub struct DecisionRecord {
     pub attempt: Option<Attempt>,
     /// The consent it rests on: recorded with it unless it was before.
     pub consent: Option<Consent>,
-    /// When the key was made that opened the reference, as [`super::Subject::keyed_us`]: the
-    /// subject must still be active with it. None when no reference was opened.
-    pub opened: Option<i64>,
+    /// The reference that was opened: it must still be there, and its subject active with the same
+    /// key. None when no reference was opened.
+    pub opened: Option<Opened>,
     /// What the decision leaves behind.
     pub effects: Effects,
 }
@@ -69,8 +80,8 @@ pub enum CommitOutcome {
     Repeated(Vec<u8>),
     /// The id was used for another body. Nothing was written.
     OtherBody,
-    /// The subject was erased, blocked or enrolled anew since it was read, or the consent was
-    /// withdrawn. Nothing was written: decide again.
+    /// The subject was erased, blocked or enrolled anew since it was read, its reference was
+    /// replaced or removed, or the consent was withdrawn. Nothing was written: decide again.
     Stale,
 }
 
@@ -110,8 +121,8 @@ impl DecisionRecord {
     /// Whether what was read of the subject still holds; it then does until the end of the
     /// transaction.
     async fn subject_stands(&self, write: &mut Write) -> Result<bool, StoreError> {
-        match (self.subject(), self.opened) {
-            (Some(subject), Some(keyed_us)) => write.holds_active(subject, keyed_us).await,
+        match (self.subject(), &self.opened) {
+            (Some(subject), Some(opened)) => write.holds(subject, opened).await,
             _ => Ok(true),
         }
     }

@@ -1,6 +1,7 @@
 //! `padan models add`, `prepare` and `check` as people run them, on networks that a user brings.
 
 mod at_once;
+mod elsewhere;
 mod made;
 
 use std::os::unix::fs::symlink;

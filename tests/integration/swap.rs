@@ -68,7 +68,7 @@ async fn activate(server: &TestServer, id: &str, contract: &str) -> Result<Strin
 
 async fn roll_back(server: &TestServer) -> Result<String, Status> {
     let mut client = models(server).await;
-    let answer = client.rollback(proto::RollbackRequest {}).await?;
+    let answer = client.rollback(proto::RollbackRequest::default()).await?;
     Ok(contract_of(&answer.into_inner().active.expect("is told")))
 }
 
@@ -232,7 +232,7 @@ async fn only_an_administrator_sees_or_changes_models() {
         let refused = client.list_models(as_role(role, proto::ListModelsRequest {}));
         let refused = refused.await.expect_err(role);
         assert_eq!(refused.code(), Code::PermissionDenied, "{role}");
-        let refused = client.rollback(as_role(role, proto::RollbackRequest {}));
+        let refused = client.rollback(as_role(role, proto::RollbackRequest::default()));
         let refused = refused.await.expect_err(role);
         assert_eq!(refused.code(), Code::PermissionDenied, "{role}");
     }

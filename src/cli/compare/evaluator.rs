@@ -7,8 +7,8 @@ use super::{Evaluated, Evaluator, Population};
 use crate::cli::Failure;
 use crate::cli::session::{Measured, Session, degradations};
 use crate::config::{CompareArgs, Config};
-use crate::evaluation::comparison::{Accuracy, DegradedFnmr, FnmrAt, PairedRates};
 use crate::evaluation::disagreement::PairNames;
+use crate::evaluation::result::PairedRates;
 use crate::evaluation::{ResamplingSettings, Scores, paired};
 
 /// Evaluates models one after another on one data set.
@@ -16,8 +16,6 @@ pub struct SessionEvaluator<'a> {
     session: Session<'a>,
     args: &'a CompareArgs,
     populations: Vec<Population>,
-    /// Of the data, once a model was evaluated.
-    data_sha256: String,
 }
 
 impl<'a> SessionEvaluator<'a> {
@@ -37,7 +35,6 @@ impl<'a> SessionEvaluator<'a> {
             session,
             args,
             populations,
-            data_sha256: String::new(),
         })
     }
 
@@ -54,11 +51,9 @@ impl Evaluator for SessionEvaluator<'_> {
     fn evaluate(&mut self, config: &Config) -> Result<Evaluated<Scores>, Failure> {
         let degradations = degradations(&self.args.results);
         let Measured { evaluated, .. } = self.session.evaluate(config, degradations)?;
-        self.data_sha256
-            .clone_from(&evaluated.evaluation.data_sha256);
         let similarities = self.populations.iter().map(|_| evaluated.listed.clone());
         Ok(Evaluated {
-            accuracy: accuracy(&evaluated.evaluation),
+            evaluation: evaluated.evaluation,
             similarities: similarities.collect(),
             scores: evaluated.scores,
         })
@@ -70,16 +65,7 @@ impl Evaluator for SessionEvaluator<'_> {
             seed: self.args.dataset.seed,
         };
         let rates = paired(baseline, candidate, &self.session.targets, settings);
-        let rates = rates.map_err(|error| Failure::Usage(error.to_string()))?;
-        let of_target = |rates: crate::evaluation::result::PairedTarget| PairedRates {
-            target: rates.target,
-            baseline_fnmr: rates.first,
-            candidate_fnmr: rates.second,
-            difference: rates.difference,
-            interval: rates.interval,
-            share_worse: rates.second_worse,
-        };
-        Ok(rates.into_iter().map(of_target).collect())
+        rates.map_err(|error| Failure::Usage(error.to_string()))
     }
 
     fn targets(&self) -> &[f64] {
@@ -103,33 +89,5 @@ impl Evaluator for SessionEvaluator<'_> {
 
     fn stop(&self) -> &AtomicBool {
         self.session.stop()
-    }
-
-    fn data(&self) -> (String, String) {
-        (self.session.data.clone(), self.data_sha256.clone())
-    }
-}
-
-fn accuracy(evaluation: &crate::evaluation::Evaluation) -> Accuracy {
-    let measures = &evaluation.measures;
-    let targets = measures.targets.iter().map(|rates| FnmrAt {
-        target: rates.target,
-        threshold: rates.threshold,
-        fnmr: rates.fnmr.rate,
-        interval: rates.fnmr_at_target,
-    });
-    let degradations = evaluation.degradations.iter().map(|rates| DegradedFnmr {
-        name: rates.name.clone(),
-        fnmr: rates.fnmr.iter().map(|rate| rate.rate).collect(),
-    });
-    Accuracy {
-        samples: evaluation.images,
-        failure_to_acquire: evaluation.failure_to_acquire,
-        genuine: measures.genuine,
-        impostor: measures.impostor,
-        eer: Some(measures.eer.rate),
-        kfold: evaluation.accuracy.map(|accuracy| accuracy.mean),
-        targets: targets.collect(),
-        degradations: degradations.collect(),
     }
 }

@@ -39,10 +39,6 @@ impl Evaluator for MadeUp {
     fn stop(&self) -> &AtomicBool {
         &self.stop
     }
-
-    fn data(&self) -> (String, String) {
-        ("made up".to_owned(), "00".to_owned())
-    }
 }
 
 fn evaluator() -> MadeUp {

@@ -20,7 +20,7 @@ pub enum SwapCommand {
     /// Make a loaded model the one that serves, with its policies
     Activate(SwapActivateArgs),
     /// Make the model that served before serve again
-    Rollback(SwapArgs),
+    Rollback(SwapRollbackArgs),
     /// Unload a model; templates of its contract are not found any more
     Unload(SwapUnloadArgs),
 }
@@ -76,6 +76,18 @@ pub struct SwapActivateArgs {
     /// Contract id that the model must have [default: the one that it has now]
     #[arg(long, value_name = "CONTRACT")]
     pub contract: Option<String>,
+    /// How to call the server.
+    #[command(flatten)]
+    pub common: SwapArgs,
+}
+
+/// `padan swap rollback`
+#[derive(Debug, clap::Args)]
+pub struct SwapRollbackArgs {
+    /// Contract id of the model that shall stop serving: refused when another one serves, so that
+    /// the call can be repeated [default: whichever serves]
+    #[arg(long, value_name = "CONTRACT")]
+    pub from: Option<String>,
     /// How to call the server.
     #[command(flatten)]
     pub common: SwapArgs,

@@ -156,6 +156,21 @@ fn lengths_that_are_not_those_of_a_pair_have_no_similarity() {
 }
 
 #[test]
+fn a_band_has_its_lower_edge_and_not_its_upper_one() {
+    let Band { from, to } = CASCADE.band;
+    for (similarity, is_inside) in [
+        (from.next_down(), false),
+        (from, true),
+        (to.next_down(), true),
+        (to, false),
+        (f32::NAN, false),
+    ] {
+        let found = CASCADE.band.contains(similarity);
+        assert_eq!(found, is_inside, "at {similarity}");
+    }
+}
+
+#[test]
 fn a_band_is_sound_or_refused() {
     let band = |from, to| Band { from, to };
     assert!(band(-1.0, 1.0).is_sound() && band(0.2, 0.5).is_sound());

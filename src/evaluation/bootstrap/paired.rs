@@ -7,7 +7,7 @@ use super::{ResamplingSettings, interval};
 use crate::evaluation::measures::{
     MeasureError, check_order, check_targets, counts, rates, share, threshold_at,
 };
-use crate::evaluation::result::PairedTarget;
+use crate::evaluation::result::PairedRates;
 use crate::evaluation::scores::Scores;
 
 /// How the false non-match rates of two models differ at each target, each model at its own
@@ -18,30 +18,33 @@ use crate::evaluation::scores::Scores;
 /// Like [`crate::evaluation::measure`]; and when the genuine comparisons are not of the same
 /// people.
 pub fn paired(
-    first: &Scores,
-    second: &Scores,
+    baseline: &Scores,
+    candidate: &Scores,
     targets: &[f64],
     settings: ResamplingSettings,
-) -> Result<Vec<PairedTarget>, MeasureError> {
-    for scores in [first, second] {
+) -> Result<Vec<PairedRates>, MeasureError> {
+    for scores in [baseline, candidate] {
         let (_, impostor) = counts(scores)?;
         check_targets(targets, impostor)?;
         check_order(scores)?;
     }
-    if genuine_people(first) != genuine_people(second) {
+    if genuine_people(baseline) != genuine_people(candidate) {
         return Err(MeasureError::OtherData);
     }
-    let people = people_of(&[first, second]);
-    let (units, other_units) = (Units::new(first, &people)?, Units::new(second, &people)?);
+    let people = people_of(&[baseline, candidate]);
+    let (units, other_units) = (
+        Units::new(baseline, &people)?,
+        Units::new(candidate, &people)?,
+    );
     let outcomes = each_resample(
         settings,
         people.len(),
         || (Resample::new(&units), Resample::new(&other_units)),
-        |(first, second), weights| {
-            first.weigh(weights)?;
-            second.weigh(weights)?;
+        |(baseline, candidate), weights| {
+            baseline.weigh(weights)?;
+            candidate.weigh(weights)?;
             let fnmr = |model: &Resample<'_>, target| model.rates(model.threshold_at(target)).1;
-            let difference = |target: &f64| fnmr(second, *target) - fnmr(first, *target);
+            let difference = |target: &f64| fnmr(candidate, *target) - fnmr(baseline, *target);
             Some(targets.iter().map(difference).collect::<Vec<f64>>())
         },
     )?;
@@ -51,14 +54,14 @@ pub fn paired(
     let of_target = |(place, target): (usize, &f64)| {
         let differences = || outcomes.iter().filter_map(|all| all.get(place).copied());
         let worse = differences().filter(|difference| *difference > 0.0);
-        let (first, second) = (fnmr(first, *target), fnmr(second, *target));
-        PairedTarget {
+        let (baseline_fnmr, candidate_fnmr) = (fnmr(baseline, *target), fnmr(candidate, *target));
+        PairedRates {
             target: *target,
-            first,
-            second,
-            difference: second - first,
+            baseline_fnmr,
+            candidate_fnmr,
+            difference: candidate_fnmr - baseline_fnmr,
             interval: interval(differences()),
-            second_worse: share(worse.count() as u64, outcomes.len() as u64),
+            share_worse: share(worse.count() as u64, outcomes.len() as u64),
         }
     };
     Ok(targets.iter().enumerate().map(of_target).collect())

@@ -86,6 +86,13 @@ impl<'a> Resample<'a> {
         share(weight.unwrap_or_default(), self.genuine_total)
     }
 
+    /// Most of the whole's lowest genuine comparisons that can be refused at this rate.
+    pub fn refusable(&self, fnmr_max: f64) -> usize {
+        let fits = |sum: &u64| share(*sum, self.genuine_total) <= fnmr_max;
+        // The first sum is that of none.
+        self.genuine_sums.partition_point(fits).saturating_sub(1)
+    }
+
     fn highest_count(&self) -> usize {
         self.impostor_sums.len().saturating_sub(1)
     }

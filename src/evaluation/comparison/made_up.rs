@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::evaluation::cost::{Memory, Spread, StartTime, Throughput};
 use crate::evaluation::disagreement::{Decided, agreements};
+use crate::evaluation::made_up;
 
 /// Paired rates at 1e-4 whose interval is a tenth of a point to both sides.
 pub fn paired(baseline: f64, candidate: f64) -> PairedRates {
@@ -52,6 +53,26 @@ pub fn cost(latency_ms: u64) -> Cost {
     }
 }
 
+/// With one target and one degradation.
+fn evaluation(name: &str, fnmr: f64) -> Evaluation {
+    let mut made = made_up::evaluation(name, 0.05);
+    (made.images, made.failure_to_acquire) = (1000, 10);
+    "made up".clone_into(&mut made.data);
+    let measures = &mut made.measures;
+    measures.targets.retain(|at| at.target == 1e-4);
+    for at in &mut measures.targets {
+        (at.threshold, at.fnmr.rate) = (0.4, fnmr);
+        at.fnmr_at_target = (fnmr * 0.8, fnmr * 1.2);
+    }
+    made.degradations.truncate(1);
+    for degradation in &mut made.degradations {
+        "blur".clone_into(&mut degradation.name);
+        degradation.fnmr.truncate(1);
+        degradation.fnmr[0].rate = fnmr * 2.0;
+    }
+    made
+}
+
 /// A model with one target and one degradation.
 pub fn model(name: &str, fnmr: f64, latency_ms: u64) -> ModelResult {
     ModelResult {
@@ -66,24 +87,7 @@ pub fn model(name: &str, fnmr: f64, latency_ms: u64) -> ModelResult {
             source: "made up".to_owned(),
             sha256: "ab".repeat(32),
         },
-        accuracy: Accuracy {
-            samples: 1000,
-            failure_to_acquire: 10,
-            genuine: 4000,
-            impostor: 400_000,
-            eer: Some(fnmr / 2.0),
-            kfold: None,
-            targets: vec![FnmrAt {
-                target: 1e-4,
-                threshold: 0.4,
-                fnmr,
-                interval: (fnmr * 0.8, fnmr * 1.2),
-            }],
-            degradations: vec![DegradedFnmr {
-                name: "blur".to_owned(),
-                fnmr: vec![fnmr * 2.0],
-            }],
-        },
+        evaluation: evaluation(name, fnmr),
         cost: Some(cost(latency_ms)),
     }
 }
@@ -113,8 +117,6 @@ pub fn candidate(name: &str, baseline_fnmr: f64, fnmr: f64) -> Candidate {
 /// A baseline and one candidate that is half a point worse and as fast.
 pub fn comparison() -> ModelComparison {
     ModelComparison {
-        data: "made up".to_owned(),
-        data_sha256: "00".repeat(32),
         environment: vec![("padan".to_owned(), "0.1.0".to_owned())],
         baseline: model("old", 0.02, 20),
         candidates: vec![candidate("new", 0.02, 0.025)],

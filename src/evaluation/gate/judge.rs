@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{Gate, GateError, JudgedBy, Verdict, VerdictLine};
-use crate::evaluation::comparison::{Candidate, ModelResult, is_same_target};
+use crate::evaluation::comparison::{Candidate, ModelResult};
 use crate::evaluation::cost::Cost;
+use crate::evaluation::result::is_same_target;
 
 /// Rates are quotients of counts: what is equal on paper may differ in the last bits.
 const ROUNDING: f64 = 1e-9;
@@ -109,7 +110,7 @@ impl Gate {
         candidate: &ModelResult,
     ) -> Option<VerdictLine> {
         let most = self.accuracy.failure_to_acquire_worse_points_max?;
-        let rates = [baseline, candidate].map(|model| model.accuracy.failure_to_acquire_rate());
+        let rates = [baseline, candidate].map(|model| model.evaluation.failure_to_acquire_rate());
         Some(points_line(
             "accuracy.failure_to_acquire_worse_points_max",
             "failures to acquire",
@@ -132,14 +133,15 @@ impl Gate {
             problem,
         };
         let rate = |model: &ModelResult, name: &str| {
-            let at = model.accuracy.target_position(target)?;
-            let mut degradations = model.accuracy.degradations.iter();
+            let at = model.evaluation.measures.target_position(target)?;
+            let mut degradations = model.evaluation.degradations.iter();
             let found = degradations.find(|degradation| degradation.name == name)?;
-            found.fnmr.get(at).copied()
+            found.fnmr.get(at).map(|fnmr| fnmr.rate)
         };
-        let degradations = &baseline.accuracy.degradations;
+        let degradations = &baseline.evaluation.degradations;
         // One that only the candidate has is not left out silently.
-        if degradations.is_empty() || degradations.len() != candidate.accuracy.degradations.len() {
+        if degradations.is_empty() || degradations.len() != candidate.evaluation.degradations.len()
+        {
             return Err(not_measured(
                 "degradations were not measured for both: add --degradations".to_owned(),
             ));

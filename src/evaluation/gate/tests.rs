@@ -141,13 +141,13 @@ fn what_is_no_number_never_passes() {
         assert!(!passes(&interval, &candidate), "{wrong}");
     }
     let mut candidate = made_up::candidate("new", 0.02, 0.02);
-    candidate.result.accuracy.samples = 0;
-    candidate.result.accuracy.failure_to_acquire = 0;
+    candidate.result.evaluation.images = 0;
+    candidate.result.evaluation.failure_to_acquire = 0;
     assert!(!passes(
         "[accuracy]\nfailure_to_acquire_worse_points_max = 100",
         &candidate
     ));
-    candidate.result.accuracy.degradations[0].fnmr = vec![f64::NAN];
+    candidate.result.evaluation.degradations[0].fnmr[0].rate = f64::NAN;
     assert!(!passes(
         "[degradation]\nfmr = 1e-4\nfnmr_worse_points_max = 100",
         &candidate
@@ -220,7 +220,7 @@ fn what_was_not_measured_is_an_error_and_never_a_pass() {
         "--fmr",
     );
     let mut less = whole.clone();
-    less.result.accuracy.degradations.clear();
+    less.result.evaluation.degradations.clear();
     let text = "[degradation]\nfmr = 1e-4\nfnmr_worse_points_max = 1";
     not_measured(text, &less, "--degradations");
     let cost = less.result.cost.as_mut().expect("measured");

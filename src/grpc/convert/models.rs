@@ -56,6 +56,16 @@ pub fn activate(request: proto::ActivateRequest) -> Validated<(String, String)> 
     done((request.id, request.model_contract_id), violations)
 }
 
+/// The contract that shall stop serving, where it was named.
+pub fn rollback(request: proto::RollbackRequest) -> Validated<Option<String>> {
+    let mut violations = Vec::new();
+    let contract = Some(request.model_contract_id).filter(|contract| !contract.is_empty());
+    if let Some(contract) = &contract {
+        check_name(contract, "model_contract_id", &mut violations);
+    }
+    done(contract, violations)
+}
+
 fn check_name(name: &str, field: &'static str, violations: &mut Vec<Violation>) {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
     if name.is_empty() {

@@ -162,6 +162,11 @@ impl ModelEntry {
         {
             return Err(self.problem("sha256 takes 64 hexadecimal digits in lower case"));
         }
+        // SPDX says by these that nobody said anything, or that there is no licence.
+        let is_licensed = !["", "NONE", "NOASSERTION"].contains(&self.licence.trim());
+        if self.commercial_use && !is_licensed {
+            return Err(self.problem("commercial_use = true takes the licence that allows it"));
+        }
         let (means, scales) = (self.mean.numbers(), self.scale.numbers());
         let is_factor = |scale: &f32| scale.is_finite() && *scale != 0.0;
         if !(means.iter().all(|mean| mean.is_finite()) && scales.iter().all(is_factor)) {

@@ -48,6 +48,18 @@ fn entries_that_contradict_themselves_are_refused() {
             "{from} → {to}"
         );
     }
+    let licence = "licence = \"CC-BY-NC-4.0\"\n    commercial_use = false";
+    for (name, is_taken) in [
+        ("MIT", true),
+        ("NOASSERTION", false),
+        ("NONE", false),
+        (" ", false),
+    ] {
+        let said = format!("licence = \"{name}\"\n    commercial_use = true");
+        let text = EMBEDDER.replacen(licence, &said, 1);
+        assert_ne!(text, EMBEDDER);
+        assert_eq!(parse(&text).is_ok(), is_taken, "{name:?}");
+    }
     let twice = format!("{EMBEDDER}{}", EMBEDDER.replacen("schema = 1", "", 1));
     assert!(parse(&twice).is_err());
 }

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::evaluation::comparison::{
-    Accuracy, Candidate, ModelComparison, ModelResult, PairedRates,
-};
+use crate::evaluation::Evaluation;
+use crate::evaluation::comparison::{Candidate, ModelComparison, ModelResult};
 use crate::evaluation::cost::{Cost, Spread};
 use crate::evaluation::disagreement::{Agreement, Disagreements, PairNames};
 use crate::evaluation::gate::Verdict;
+use crate::evaluation::result::PairedRates;
 
 /// As JSON. Rates are between 0 and 1, times in milliseconds; what is no number is `null`. It holds
 /// file names of samples, and neither faces nor similarities.
@@ -16,8 +16,8 @@ pub fn json(comparison: &ModelComparison) -> Value {
     let environment = comparison.environment.iter();
     let environment = environment.map(|(name, value)| (name.clone(), Value::from(value.as_str())));
     json!({
-        "data": comparison.data,
-        "data_sha256": comparison.data_sha256,
+        "data": comparison.baseline.evaluation.data,
+        "data_sha256": comparison.baseline.evaluation.data_sha256,
         "environment": Value::Object(environment.collect()),
         "baseline": model(&comparison.baseline),
         "candidates": comparison.candidates.iter().map(candidate).collect::<Vec<_>>(),
@@ -35,31 +35,32 @@ fn model(result: &ModelResult) -> Value {
         "file_bytes": facts.file_bytes,
         "dimension": facts.dimension,
         "template_bytes": facts.template_bytes,
-        "accuracy": accuracy(&result.accuracy),
+        "accuracy": accuracy(&result.evaluation),
         "cost": result.cost.as_ref().map(cost),
     })
 }
 
-fn accuracy(accuracy: &Accuracy) -> Value {
-    let targets = accuracy.targets.iter().map(|at| {
+fn accuracy(evaluation: &Evaluation) -> Value {
+    let measures = &evaluation.measures;
+    let targets = measures.targets.iter().map(|at| {
         json!({
             "fmr": at.target,
             "threshold": at.threshold,
-            "fnmr": at.fnmr,
-            "fnmr_interval": [at.interval.0, at.interval.1],
+            "fnmr": at.fnmr.rate,
+            "fnmr_interval": [at.fnmr_at_target.0, at.fnmr_at_target.1],
         })
     });
-    let degradations = accuracy
-        .degradations
-        .iter()
-        .map(|degradation| json!({ "name": degradation.name, "fnmr": degradation.fnmr }));
+    let degradations = evaluation.degradations.iter().map(|degradation| {
+        let fnmr = degradation.fnmr.iter().map(|fnmr| fnmr.rate);
+        json!({ "name": degradation.name, "fnmr": fnmr.collect::<Vec<_>>() })
+    });
     json!({
-        "images": accuracy.samples,
-        "failure_to_acquire": accuracy.failure_to_acquire,
-        "genuine": accuracy.genuine,
-        "impostor": accuracy.impostor,
-        "eer": accuracy.eer,
-        "accuracy": accuracy.kfold,
+        "images": evaluation.images,
+        "failure_to_acquire": evaluation.failure_to_acquire,
+        "genuine": measures.genuine,
+        "impostor": measures.impostor,
+        "eer": measures.eer.rate,
+        "accuracy": evaluation.accuracy.map(|accuracy| accuracy.mean),
         "targets": targets.collect::<Vec<_>>(),
         "degradations": degradations.collect::<Vec<_>>(),
     })

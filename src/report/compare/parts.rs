@@ -4,6 +4,7 @@ mod speed;
 
 use crate::evaluation::comparison::{Candidate, ModelComparison, ModelResult};
 use crate::evaluation::disagreement::Agreement;
+use crate::evaluation::result::TargetRates;
 
 /// A table, and how its numbers came about.
 pub struct Part {
@@ -17,7 +18,7 @@ pub struct Part {
 const NONE: &str = "–";
 
 /// What there is to show: parts without rows are left out.
-pub fn parts(comparison: &ModelComparison) -> Vec<Part> {
+pub fn parts(comparison: &ModelComparison) -> impl Iterator<Item = Part> {
     let parts = [
         verdict(comparison),
         accuracy(comparison),
@@ -27,10 +28,7 @@ pub fn parts(comparison: &ModelComparison) -> Vec<Part> {
         speed::speed(comparison),
         facts(comparison),
     ];
-    parts
-        .into_iter()
-        .filter(|part| !part.rows.is_empty())
-        .collect()
+    parts.into_iter().filter(|part| !part.rows.is_empty())
 }
 
 /// A header of `first` and the names of the models.
@@ -90,49 +88,37 @@ fn verdict(comparison: &ModelComparison) -> Part {
 fn accuracy(comparison: &ModelComparison) -> Part {
     let mut rows = vec![
         row(comparison, "samples", |model| {
-            model.accuracy.samples.to_string()
+            model.evaluation.images.to_string()
         }),
         row(comparison, "failures to acquire", |model| {
-            let rate = model.accuracy.failure_to_acquire_rate();
-            format!("{} ({})", model.accuracy.failure_to_acquire, percent(rate))
+            let rate = model.evaluation.failure_to_acquire_rate();
+            let count = model.evaluation.failure_to_acquire;
+            format!("{count} ({})", percent(rate))
         }),
         row(comparison, "genuine comparisons", |model| {
-            model.accuracy.genuine.to_string()
+            model.evaluation.measures.genuine.to_string()
         }),
         row(comparison, "impostor comparisons", |model| {
-            model.accuracy.impostor.to_string()
+            model.evaluation.measures.impostor.to_string()
         }),
     ];
-    let optional = |value: Option<f64>| value.map_or_else(|| NONE.to_owned(), percent);
-    if comparison
-        .models()
-        .any(|model| model.accuracy.kfold.is_some())
-    {
-        let kfold = |model: &ModelResult| optional(model.accuracy.kfold);
-        rows.push(row(comparison, "accuracy over folds, mean", kfold));
+    let has_folds = |model: &ModelResult| model.evaluation.accuracy.is_some();
+    if comparison.models().any(has_folds) {
+        rows.push(row(comparison, "accuracy over folds, mean", |model| {
+            let accuracy = model.evaluation.accuracy;
+            accuracy.map_or_else(|| NONE.to_owned(), |accuracy| percent(accuracy.mean))
+        }));
     }
     rows.push(row(comparison, "equal error rate", |model| {
-        optional(model.accuracy.eer)
+        percent(model.evaluation.measures.eer.rate)
     }));
-    for at in &comparison.baseline.accuracy.targets {
+    for at in &comparison.baseline.evaluation.measures.targets {
         let name = format!("FNMR at FMR {:e}", at.target);
         rows.push(row(comparison, name, |model| {
-            let accuracy = &model.accuracy;
-            let found = accuracy.target_position(at.target);
-            let found = found.and_then(|position| accuracy.targets.get(position));
-            found.map_or_else(
-                || NONE.to_owned(),
-                |found| {
-                    let (low, high) = found.interval;
-                    format!(
-                        "{} ({} to {}), threshold {:.4}",
-                        percent(found.fnmr),
-                        percent(low),
-                        percent(high),
-                        found.threshold
-                    )
-                },
-            )
+            let measures = &model.evaluation.measures;
+            let found = measures.target_position(at.target);
+            let found = found.and_then(|position| measures.targets.get(position));
+            found.map_or_else(|| NONE.to_owned(), fnmr)
         }));
     }
     Part {
@@ -143,6 +129,17 @@ fn accuracy(comparison: &ModelComparison) -> Part {
         header: with_models(comparison, "measure"),
         rows,
     }
+}
+
+fn fnmr(at: &TargetRates) -> String {
+    let (low, high) = at.fnmr_at_target;
+    format!(
+        "{} ({} to {}), threshold {:.4}",
+        percent(at.fnmr.rate),
+        percent(low),
+        percent(high),
+        at.threshold
+    )
 }
 
 fn paired(comparison: &ModelComparison) -> Part {
@@ -184,24 +181,25 @@ fn paired(comparison: &ModelComparison) -> Part {
 
 fn degradations(comparison: &ModelComparison) -> Part {
     let mut rows = Vec::new();
-    let accuracy = &comparison.baseline.accuracy;
-    for (position, at) in accuracy.targets.iter().enumerate() {
+    let degradations = &comparison.baseline.evaluation.degradations;
+    let targets = &comparison.baseline.evaluation.measures.targets;
+    for (position, at) in targets.iter().enumerate() {
         let clean = format!("FMR {:e}, clean", at.target);
         rows.push(row(comparison, clean, |model| {
-            let found = model.accuracy.targets.get(position);
-            found.map_or_else(|| NONE.to_owned(), |found| percent(found.fnmr))
+            let found = model.evaluation.measures.targets.get(position);
+            found.map_or_else(|| NONE.to_owned(), |found| percent(found.fnmr.rate))
         }));
-        for degradation in &accuracy.degradations {
+        for degradation in degradations {
             let name = format!("FMR {:e}, {}", at.target, degradation.name);
             rows.push(row(comparison, name, |model| {
-                let mut all = model.accuracy.degradations.iter();
+                let mut all = model.evaluation.degradations.iter();
                 let found = all.find(|found| found.name == degradation.name);
                 let rate = found.and_then(|found| found.fnmr.get(position));
-                rate.map_or_else(|| NONE.to_owned(), |rate| percent(*rate))
+                rate.map_or_else(|| NONE.to_owned(), |found| percent(found.rate))
             }));
         }
     }
-    if accuracy.degradations.is_empty() {
+    if degradations.is_empty() {
         rows.clear();
     }
     Part {

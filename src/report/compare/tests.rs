@@ -19,9 +19,13 @@ fn judged() -> ModelComparison {
     comparison
 }
 
+fn all_forms(comparison: &ModelComparison) -> [String; 3] {
+    let page = page(comparison).expect("is drawn");
+    [table(comparison), markdown(comparison), page]
+}
+
 fn hostile() -> ModelComparison {
     let mut comparison = judged();
-    HOSTILE.clone_into(&mut comparison.data);
     comparison
         .environment
         .push((HOSTILE.to_owned(), HOSTILE.to_owned()));
@@ -31,7 +35,8 @@ fn hostile() -> ModelComparison {
     ] {
         HOSTILE.clone_into(&mut model.facts.model);
         HOSTILE.clone_into(&mut model.facts.licence);
-        HOSTILE.clone_into(&mut model.accuracy.degradations[0].name);
+        HOSTILE.clone_into(&mut model.evaluation.degradations[0].name);
+        HOSTILE.clone_into(&mut model.evaluation.data);
     }
     let candidate = &mut comparison.candidates[0];
     HOSTILE.clone_into(&mut candidate.disagreements[0].comparisons);
@@ -49,7 +54,7 @@ fn hostile() -> ModelComparison {
 #[test]
 fn all_forms_tell_the_verdict_the_difference_and_how_it_was_measured() {
     let comparison = judged();
-    for text in [table(&comparison), markdown(&comparison), page(&comparison)] {
+    for text in all_forms(&comparison) {
         // A narrow table breaks its cells into lines.
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
         for expected in [
@@ -63,6 +68,27 @@ fn all_forms_tell_the_verdict_the_difference_and_how_it_was_measured() {
             assert!(words.contains(expected), "{expected:?} is not in {text}");
         }
     }
+}
+
+#[test]
+fn the_page_draws_the_curves_of_all_models_and_loads_nothing() {
+    let page = page(&judged()).expect("is drawn");
+    for label in [
+        "detection error trade-off",
+        "receiver operating characteristic",
+        "similarities of old",
+        "similarities of new",
+    ] {
+        let drawing = format!("<svg role=\"img\" aria-label=\"{label}\" ");
+        assert_eq!(page.matches(&drawing).count(), 1, "{label}");
+    }
+    let (_, det) = page.split_once("detection error").expect("is drawn");
+    let (det, _) = det.split_once("</svg>").expect("ends");
+    assert!(
+        ["old", "new"].iter().all(|name| det.contains(name)),
+        "{det}"
+    );
+    assert!(page.contains("default-src 'none'") && !page.contains("<script"));
 }
 
 #[test]
@@ -95,7 +121,7 @@ fn counts_of_one_are_told_as_such() {
 #[test]
 fn without_a_gate_nothing_is_passed_or_failed() {
     let comparison = made_up::comparison();
-    for text in [table(&comparison), markdown(&comparison), page(&comparison)] {
+    for text in all_forms(&comparison) {
         assert!(text.contains("No gate was given"), "{text}");
         assert!(!text.contains("PASSED") && !text.contains("FAILED"));
     }
@@ -104,11 +130,12 @@ fn without_a_gate_nothing_is_passed_or_failed() {
 #[test]
 fn what_was_not_measured_is_left_out_or_shown_as_missing() {
     let mut comparison = made_up::comparison();
-    comparison.candidates[0].result.accuracy.targets.clear();
+    let candidate = &mut comparison.candidates[0].result.evaluation;
+    candidate.measures.targets.clear();
     comparison.candidates[0].result.cost = None;
     assert!(markdown(&comparison).contains("| – |"));
     comparison.baseline.cost = None;
-    comparison.baseline.accuracy.degradations.clear();
+    comparison.baseline.evaluation.degradations.clear();
     comparison.candidates[0].disagreements.clear();
     let text = markdown(&comparison);
     for title in ["Speed and cost", "Degradations", "Disagreements", "Gate"] {
@@ -118,7 +145,7 @@ fn what_was_not_measured_is_left_out_or_shown_as_missing() {
 
 #[test]
 fn hostile_names_break_no_page() {
-    let page = page(&hostile());
+    let page = page(&hostile()).expect("is drawn");
     assert!(!page.contains("<script") && page.contains("&lt;script&gt;"));
     assert!(!page.contains('\u{1b}'));
     let body = page.split_once("</style></head>").expect("a head").1;

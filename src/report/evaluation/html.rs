@@ -8,10 +8,7 @@ use super::plots::{self, Curve};
 use super::sheet::{Holds, Sheet};
 use super::words::clean;
 use super::{ReportInput, sheets};
-use crate::report::look::{STYLE, escape};
-
-/// What this page adds to the style of all.
-const MORE_STYLE: &str = include_str!("html/style.css");
+use crate::report::look::{self, FIGURES_STYLE, escape, figure};
 
 // Writing to a string does not fail, so the results of `write!` are dropped below.
 
@@ -29,37 +26,12 @@ pub fn html(input: &ReportInput) -> Result<String, String> {
         sheet.title = title;
         section(&mut page, &sheet);
     }
-    page.push_str("<section><h2>Trade-off</h2><div class=\"plots\">");
     let measures = input.models.iter().map(|model| &model.evaluation.measures);
-    let curves: Vec<Curve<'_>> = names
+    let curves = names
         .iter()
         .zip(measures)
-        .map(|(name, measures)| Curve { name, measures })
-        .collect();
-    plot(
-        &mut page,
-        "detection error trade-off",
-        &plots::det(&curves)?,
-    );
-    plot(
-        &mut page,
-        "receiver operating characteristic",
-        &plots::roc(&curves)?,
-    );
-    page.push_str(
-        "</div><p class=\"facts\">A dot marks each target's threshold, its whisker the 95 % \
-         interval of the FNMR at the target. The curves end at the left where the data do: no \
-         impostor comparison is left above the threshold.</p></section>\
-         <section><h2>Similarities</h2><div class=\"plots\">",
-    );
-    for curve in &curves {
-        let label = format!("similarities of {}", curve.name);
-        plot(&mut page, &label, &plots::similarities(curve)?);
-    }
-    page.push_str(
-        "</div><p class=\"facts\">Comparisons that could not be made have no similarity and are \
-         not drawn. Matches lie at a threshold and to its right.</p></section>",
-    );
+        .map(|(name, measures)| Curve { name, measures });
+    drawings(&mut page, &curves.collect::<Vec<_>>())?;
     parts(&mut page, input);
     origin(&mut page, input);
     faces::faces(&mut page, input)?;
@@ -67,10 +39,38 @@ pub fn html(input: &ReportInput) -> Result<String, String> {
     Ok(page)
 }
 
-/// Up to the first section. The policy in it makes sure that nothing is fetched or run, whatever
-/// a name in the report might hold.
+/// The sections of what is drawn: both curves of all models, and the similarities of each.
+///
+/// # Errors
+/// When a drawing fails, in words.
+pub(in crate::report) fn drawings(page: &mut String, curves: &[Curve<'_>]) -> Result<(), String> {
+    page.push_str("<section><h2>Trade-off</h2><div class=\"plots\">");
+    figure(page, "detection error trade-off", &plots::det(curves)?);
+    figure(
+        page,
+        "receiver operating characteristic",
+        &plots::roc(curves)?,
+    );
+    page.push_str(
+        "</div><p class=\"facts\">A dot marks each target's threshold, its whisker the 95 % \
+         interval of the FNMR at the target. The curves end at the left where the data do: no \
+         impostor comparison is left above the threshold.</p></section>\
+         <section><h2>Similarities</h2><div class=\"plots\">",
+    );
+    for curve in curves {
+        let label = format!("similarities of {}", clean(curve.name));
+        figure(page, &label, &plots::similarities(curve)?);
+    }
+    page.push_str(
+        "</div><p class=\"facts\">Comparisons that could not be made have no similarity and are \
+         not drawn. Matches lie at a threshold and to its right.</p></section>",
+    );
+    Ok(())
+}
+
+/// Up to the first section.
 fn head(input: &ReportInput) -> String {
-    let title = escape(&clean(&input.title));
+    let title = clean(&input.title);
     let environment = &input.environment;
     let shows_faces = input.models.iter().any(|model| model.faces.is_some());
     let notice = if shows_faces {
@@ -80,13 +80,9 @@ fn head(input: &ReportInput) -> String {
         ""
     };
     format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
-         style-src 'unsafe-inline'; img-src data:\">\
-         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <meta name=\"color-scheme\" content=\"light dark\">\
-         <title>{title}</title><style>{STYLE}{MORE_STYLE}</style></head><body>\
-         <header><h1>{title}</h1><p>Evaluation by padan {}, {}</p></header>{notice}<main>",
+        "{}<body><header><h1>{}</h1><p>Evaluation by padan {}, {}</p></header>{notice}<main>",
+        look::head(&title, FIGURES_STYLE),
+        escape(&title),
         escape(&clean(&environment.padan)),
         escape(&clean(&environment.date)),
     )
@@ -204,11 +200,4 @@ fn row<'a>(page: &mut String, tag: &str, sheet: &Sheet, cells: impl Iterator<Ite
         let _ = write!(page, "<{tag}{class}>{cell}</{tag}>");
     }
     page.push_str("</tr>");
-}
-
-/// A drawing with what it is for those who cannot see it.
-fn plot(page: &mut String, label: &str, svg: &str) {
-    let label = format!("<svg role=\"img\" aria-label=\"{}\" ", escape(label));
-    let svg = svg.replacen("<svg ", &label, 1);
-    let _ = write!(page, "<figure class=\"plot\">{svg}</figure>");
 }

@@ -2,7 +2,12 @@
 
 use padan::audit::Event;
 use padan::grpc::proto;
-use padan::store::{CommitOutcome, DecisionRecord, Erase, RequestKey};
+use padan::records::Records;
+use padan::store::{
+    CommitOutcome, DecisionRecord, DeleteReferences, Erase, Opened, PutReference, Reference,
+    RequestKey, Subject,
+};
+use padan::subject::SubjectHash;
 use tonic::Code;
 
 use super::Office;
@@ -15,6 +20,7 @@ on_both!(
     duty_9_another_body_under_a_used_id_is_refused,
     an_answer_goes_with_the_subjects_key,
     a_decision_that_an_erasure_overtook_is_not_committed,
+    a_decision_of_a_reference_that_was_replaced_or_removed_is_not_committed,
 );
 
 /// What must be the same: all but what was seen on the way.
@@ -106,28 +112,91 @@ async fn an_answer_goes_with_the_subjects_key(home: &Home) {
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
 }
 
+/// A subject and its only reference.
+async fn enrolled(records: &Records, whom: SubjectHash) -> (Subject, Reference) {
+    let row = records.store().subject(whom, "").await.expect("readable");
+    let references = records.store().references(whom).await.expect("readable");
+    let [reference] = references.try_into().expect("one");
+    (row.expect("is there").0, reference)
+}
+
+/// Commits a decision of what was opened.
+async fn commit(
+    records: &Records,
+    whom: SubjectHash,
+    id: &str,
+    keyed_us: i64,
+    reference: &Reference,
+) -> CommitOutcome {
+    let decision = DecisionRecord {
+        opened: Some(Opened {
+            keyed_us,
+            contract_id: reference.contract_id.clone(),
+            row_version: reference.row_version,
+        }),
+        ..crate::store::decision(id, whom)
+    };
+    let committed = records.store().commit(decision).await;
+    committed.expect("the database answers")
+}
+
+async fn a_decision_of_a_reference_that_was_replaced_or_removed_is_not_committed(home: &Home) {
+    let office = Office::open(home).await;
+    let (records, whom) = (&office.records, subject_of(&office.records, WOMAN));
+    let (row, before) = enrolled(records, whom).await;
+    let commit = async |id: &str, reference: &Reference| {
+        commit(records, whom, id, row.keyed_us, reference).await
+    };
+    let in_time = commit("in-time", &before).await;
+    assert!(matches!(in_time, CommitOutcome::Committed(_)));
+    let of_other_contract = Reference {
+        contract_id: "another:1".to_owned(),
+        ..before.clone()
+    };
+    let unknown = commit("other-contract", &of_other_contract).await;
+    assert_eq!(unknown, CommitOutcome::Stale);
+    let put = PutReference {
+        subject: whom,
+        expected_version: row.version,
+        new_key: None,
+        reference: Reference {
+            row_version: row.version + 1,
+            ..before.clone()
+        },
+        portrait: None,
+        claim: None,
+        entry: records.own_entry(Event::ReferenceChanged),
+    };
+    records.store().put_reference(put).await.expect("is stored");
+    let (_, after) = enrolled(records, whom).await;
+    assert_eq!(after.row_version, row.version + 1);
+    assert_eq!(commit("replaced", &before).await, CommitOutcome::Stale);
+    let again = commit("replaced", &after).await;
+    assert!(matches!(again, CommitOutcome::Committed(_)));
+    let delete = DeleteReferences {
+        subject: whom,
+        contract_id: None,
+        claim: None,
+        entry: records.own_entry(Event::ReferenceChanged),
+    };
+    let deleted = records.store().delete_references(delete).await;
+    deleted.expect("is removed");
+    assert_eq!(commit("removed", &after).await, CommitOutcome::Stale);
+}
+
 async fn a_decision_that_an_erasure_overtook_is_not_committed(home: &Home) {
     let office = Office::open(home).await;
     let (records, whom) = (&office.records, subject_of(&office.records, WOMAN));
-    let (row, _) = records
-        .store()
-        .subject(whom, "")
-        .await
-        .expect("readable")
-        .expect("is there");
-    let decision = |id: &str, opened| DecisionRecord {
-        opened: Some(opened),
-        ..crate::store::decision(id, whom)
-    };
-    let commit = async |id: &str, opened| records.store().commit(decision(id, opened)).await;
+    let (row, reference) = enrolled(records, whom).await;
+    let commit = async |id: &str, keyed_us| commit(records, whom, id, keyed_us, &reference).await;
     let other = commit("other-key", row.keyed_us + 1).await;
     assert_eq!(
         other,
-        Ok(CommitOutcome::Stale),
+        CommitOutcome::Stale,
         "enrolled anew since it was read"
     );
     let now = commit("in-time", row.keyed_us).await;
-    assert!(matches!(now, Ok(CommitOutcome::Committed(_))));
+    assert!(matches!(now, CommitOutcome::Committed(_)));
     let erase = Erase {
         subject: whom,
         // The clock of this replica is behind that of the one that enrolled.
@@ -136,7 +205,7 @@ async fn a_decision_that_an_erasure_overtook_is_not_committed(home: &Home) {
     };
     let erased = records.store().erase(erase).await.expect("erased");
     assert!(erased.had_key && erased.references == 1);
-    assert_eq!(commit("late", row.keyed_us).await, Ok(CommitOutcome::Stale));
+    assert_eq!(commit("late", row.keyed_us).await, CommitOutcome::Stale);
     // Nothing was written under its id: it can be decided anew.
     let key = RequestKey {
         caller: "backend".to_owned(),

@@ -49,8 +49,12 @@ async fn the_command_walks_through_a_swap() {
     for part in [OLD, NEW, "active", "previous"] {
         assert!(table.contains(part), "no {part}: {table}");
     }
-    let back = told(&server, &["rollback"]);
+    let from = contract.as_str().expect("a contract");
+    let back = told(&server, &["rollback", "--from", from]);
     assert_eq!(back["models"][0]["id"], OLD);
+    let (code, _, stderr) = swap(&server, &["rollback", "--from", from]);
+    assert_eq!(code, 3, "a repeated call does not go back and forth");
+    assert!(stderr.contains(from), "{stderr}");
     assert_eq!(
         told(&server, &["unload", NEW, "--even-if-previous"])["unloaded"],
         NEW

@@ -17,7 +17,7 @@ fn two_models_are_compared_on_the_same_people() {
         panic!("one target");
     };
     assert_eq!(pair.difference, 1.0 / 8.0);
-    assert_eq!(pair.second - pair.first, pair.difference);
+    assert_eq!(pair.candidate_fnmr - pair.baseline_fnmr, pair.difference);
     let mut differences = Vec::new();
     for draw in all_draws(4) {
         let [first, second] = [&first, &second].map(|scores| {
@@ -36,9 +36,9 @@ fn two_models_are_compared_on_the_same_people() {
         .count();
     let worse = worse as f64 / differences.len() as f64;
     assert!(
-        (pair.second_worse - worse).abs() < 0.015,
+        (pair.share_worse - worse).abs() < 0.015,
         "{} {worse}",
-        pair.second_worse
+        pair.share_worse
     );
     differences.sort_unstable_by(f64::total_cmp);
     assert_eq!(pair.interval.0, 0.0);
@@ -66,7 +66,7 @@ fn a_model_does_not_differ_from_itself_nor_from_another_scale() {
         let pairs = paired(&first, other, &[0.01, 0.1], few(100)).expect("compares");
         for pair in pairs {
             assert_eq!((pair.difference, pair.interval), (0.0, (0.0, 0.0)));
-            assert_eq!(pair.second_worse, 0.0);
+            assert_eq!(pair.share_worse, 0.0);
         }
     }
     let other = crossed(39, 4, false);
