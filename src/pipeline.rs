@@ -334,4 +334,4 @@ fn timed<T>(took: &mut Duration, work: impl FnOnce() -> T) -> T {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,7 +7,7 @@ use crate::sample::geometry::{Landmarks, Point, Rect};
 use crate::sample::picture::Picture;
 
 /// Sees the same face in the middle of every picture.
-struct OneFace;
+pub(crate) struct OneFace;
 
 impl FaceDetector for OneFace {
     fn detect(&mut self, picture: &Picture, _: f32) -> Result<Vec<Face>, InferenceError> {

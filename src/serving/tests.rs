@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::*;
 use crate::access::{Caller, Role};
 use crate::audit::Text;
-use crate::decision::{Calibration, CalibrationTarget, PolicySpec};
+use crate::decision::{Calibration, PolicySpec, example_calibration};
 use crate::embed::{Embedding, FaceEmbedder, InferenceError};
 use crate::engine::{Class, EngineSettings};
 use crate::pipeline::PipelineSettings;
@@ -62,27 +62,9 @@ impl Drop for Fake {
 }
 
 fn policies(contract: &ContractId) -> PolicySet {
-    let target = |fmr, threshold| CalibrationTarget {
-        fmr,
-        threshold,
-        false_matches: 3,
-        fmr_low: fmr / 2.0,
-        fmr_high: fmr * 2.0,
-        fnmr: 0.02,
-        fnmr_low: 0.01,
-        fnmr_high: 0.03,
-    };
     let calibration = Calibration {
-        band: None,
-        review: None,
         model_contract_id: contract.to_string(),
-        tool_version: "0".to_owned(),
-        date: "2026-01-01".to_owned(),
-        data: "made up".to_owned(),
-        data_sha256: "00".to_owned(),
-        genuine_count: 100,
-        impostor_count: 30_000,
-        target: vec![target(1e-3, 0.3), target(1e-4, 0.4)],
+        ..example_calibration()
     };
     let spec = PolicySpec {
         id: "activation".to_owned(),

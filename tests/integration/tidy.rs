@@ -50,11 +50,19 @@ impl Source {
         lines.filter(|(_, line)| !line.trim_start().starts_with("//"))
     }
 
-    /// Its code up to the tests at its end.
+    /// Its code up to the tests at its end. What else is for tests alone is no end.
     fn served_code(&self) -> impl Iterator<Item = (usize, &str)> {
         let is_test_file = self.path.ends_with("/tests.rs");
+        let opens_tests = |(_, line): &(usize, &str)| line.contains("mod ") && line.ends_with('{');
+        let following = self.code().skip(1).map(Some).chain([None]);
         self.code()
-            .take_while(move |(_, line)| !is_test_file && line.trim() != "#[cfg(test)]")
+            .zip(following)
+            .take_while(move |((_, line), next)| {
+                let is_end =
+                    line.trim() == "#[cfg(test)]" && next.as_ref().is_some_and(opens_tests);
+                !is_test_file && !is_end
+            })
+            .map(|(line, _)| line)
     }
 
     /// Whether it is one of `modules`, or inside one: `src/model.rs` and `src/model/…` are `model`.

@@ -9,33 +9,11 @@ use super::*;
 use crate::embed::{FaceEmbedder, InferenceError};
 use crate::engine::EngineSettings;
 use crate::evaluation::dataset::FOLDER_IMPOSTORS_MAX;
+use crate::pipeline::tests::OneFace;
 use crate::sample::align::{ARCFACE_112, AlignmentTemplate};
 use crate::sample::decode::ImageLimits;
-use crate::sample::detect::FaceDetector;
-use crate::sample::geometry::{Face, Landmarks, Point, Rect};
 use crate::sample::picture::Picture;
 use crate::sample::quality::QualityLimits;
-
-/// Sees a face in the middle of every picture.
-struct OneFace;
-
-impl FaceDetector for OneFace {
-    fn detect(&mut self, picture: &Picture, _: f32) -> Result<Vec<Face>, InferenceError> {
-        let (width, height) = picture.size_f32();
-        let scale = width.min(height) / 224.0;
-        let place = |p: Point| Point::new(p.x * scale + width / 4.0, p.y * scale + height / 4.0);
-        Ok(vec![Face {
-            rect: Rect {
-                x: width / 4.0,
-                y: height / 4.0,
-                width: width / 2.0,
-                height: height / 2.0,
-            },
-            landmarks: Landmarks::from_points(ARCFACE_112.points.map(place)),
-            confidence: 0.95,
-        }])
-    }
-}
 
 /// The colour in the middle as an embedding. Pure red is more than it can bear.
 struct Colour(ContractId, Arc<AtomicUsize>);
